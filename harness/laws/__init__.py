@@ -1,1 +1,58 @@
-"""Placeholder docstring, to be written by its room."""
+"""Laws: pure functions from the evidence of one run to violations. One law per file, found by looking.
+
+A law's docstring is its documentation page. A law that cannot be judged on some evidence says why and is
+listed as *not judged*; it is never silently skipped. To add one, add a file that defines ``LAW``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.catalogue import Catalogue
+from harness.laws._law import Law
+from harness.model import Judgement, LawResult, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.model import Evidence
+
+__all__ = ["LAWS", "Judgements", "Law", "judge"]
+
+LAWS: Catalogue[Law] = Catalogue("law", __name__, "LAW")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What the laws said of one run."""
+
+    results: Mapping[str, LawResult]
+    """Every law that was asked, by name, in alphabetical order."""
+    violations: tuple[Violation, ...]
+    """In the order of the laws; within a law, in the order of the scenario's ticket types."""
+
+
+def judge(evidence: Evidence, names: Iterable[str] | None = None) -> Judgements:
+    """Ask laws about the evidence of one run.
+
+    :param names: which laws; ``None`` means those the scenario names, or all when it names none.
+    :raises UsageError: when there is no law of some name; the message lists the valid ones.
+    """
+    if names is None:
+        names = evidence.scenario.laws
+    chosen = LAWS.entries.values() if names is None else [LAWS.get(name) for name in sorted(set(names))]
+    results: dict[str, LawResult] = {}
+    violations: list[Violation] = []
+    for law in chosen:
+        reason = law.applies(evidence)
+        found = () if reason is not None else tuple(law.judge(evidence))
+        results[law.name] = _result(reason, found)
+        violations += found
+    return Judgements(results, tuple(violations))
+
+
+def _result(reason: str | None, found: tuple[Violation, ...]) -> LawResult:
+    if reason is not None:
+        return LawResult(judgement=Judgement.NOT_JUDGED, reason=reason)
+    return LawResult(judgement=Judgement.VIOLATED if found else Judgement.HELD)
