@@ -1,0 +1,71 @@
+"""What is known of a run while it is under way, so that one that is cut off is still reported."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from harness.model import Report
+from harness.model.events import CheckFinished, CheckSkipped, RunFinished, RunStarted
+from harness.model.verdict import combine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.model import Check, NotRun
+    from harness.model.events import Event, Listener
+
+
+class Ledger:
+    """Passes every event on, and keeps what a report is made of."""
+
+    def __init__(self, listen: Listener, *, folder: Path, target: str, seed: int) -> None:
+        self._listen = listen
+        self._folder = folder
+        self._target = target
+        self._seed = seed
+        self._database = "none yet"
+        self._started = datetime.now(UTC)
+        self._begun = time.monotonic()
+        self._checks: list[Check] = []
+        self._not_run: list[NotRun] = []
+        self.report: Report | None = None
+        """The report, once the run has ended."""
+
+    def __call__(self, event: Event) -> None:
+        """Keep what matters of the event, and pass it on."""
+        match event:
+            case RunStarted():
+                self._database = event.database
+            case CheckFinished():
+                self._checks.append(event.check)
+            case CheckSkipped():
+                self._not_run.append(event.not_run)
+            case RunFinished():
+                self.report = event.report
+        self._listen(event)
+
+    def settle(self, reason: str) -> Report:
+        """Return the report; when the run was cut off before it made one, make and announce it now.
+
+        :param reason: why it was cut off.
+        """
+        if self.report is None:
+            self(RunFinished(report=self._cut_off(reason), folder=self._folder))
+        assert self.report is not None  # noqa: S101  # set by the line above
+        return self.report
+
+    def _cut_off(self, reason: str) -> Report:
+        verdict, reasons = combine(self._checks, self._not_run, (reason,))
+        return Report(
+            verdict=verdict,
+            reasons=reasons,
+            target=self._target,
+            database=self._database,
+            seed=self._seed,
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._begun, 3),
+            checks=tuple(self._checks),
+            not_run=tuple(self._not_run),
+        )

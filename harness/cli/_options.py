@@ -1,0 +1,236 @@
+"""Every option that commands share, described once.
+
+A :class:`Setting` is at the same time a flag, an environment variable and a key of a settings file. Click
+parses the flag and the variable; :mod:`harness.cli._settings` reads the file. The table of
+``docs/settings.md`` is made from :data:`SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from harness.cli._settings import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from harness.cli._settings import Settings
+
+F = TypeVar("F", bound="Callable[..., Any] | click.Command")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest versions of click
+    """A length of time with its unit, such as ``90s``, ``5m`` or ``1h30m``; converted to seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds.
+
+        Fails when there is no unit or nothing is left of it: a wait of no length is never meant.
+        """
+        if isinstance(value, float):
+            return value
+        text = str(value).strip().lower()
+        parts = _PART.findall(text) if re.fullmatch(f"(?:{_PART.pattern})+", text) else []
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        if seconds <= 0:
+            self.fail(f"{value!r} is not a length of time; valid: 250ms, 90s, 5m, 1h30m", param, ctx)
+        return seconds
+
+
+class WholeNumber(click.IntRange):
+    """A whole number that is not too small."""
+
+    name = "number"
+
+
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+FOLDER = click.Path(file_okay=False, path_type=Path)
+DURATION = Duration()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Something a person can set: by flag, by environment variable or in a settings file."""
+
+    name: str
+    """As a flag without its dashes, and as a key of a file."""
+    help: str
+    type: click.ParamType[Any] = click.STRING
+    """:data:`click.BOOL` makes an on/off pair of flags."""
+    default: Any = None
+    multiple: bool = False
+    short: str = ""
+    shown: str = ""
+    """What the documentation calls the default where its value does not say enough."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"OVERSELL_{self.name.replace('-', '_').upper()}"
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags as click declares them."""
+        switch = f"--{self.name}/--no-{self.name}" if self.type is click.BOOL else f"--{self.name}"
+        return (self.short, switch) if self.short else (switch,)
+
+    def decorator(self) -> Callable[[F], F]:
+        """Return what makes it an option of a command."""
+        return click.option(
+            *self.flags,
+            cls=SettingOption,
+            setting=self,
+            type=self.type,
+            default=() if self.multiple else self.default,
+            multiple=self.multiple,
+            envvar=self.variable,
+            help=self.help,
+            show_default=self.shown or self.default is not None,
+        )
+
+
+SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            name="target",
+            default="sql",
+            help="Who is judged: sql, service, specimen:NAME, http(s)://… or module:object.",
+        ),
+        Setting(name="scenario", multiple=True, help="Only this scenario. Repeatable.", shown="all"),
+        Setting(name="engine", multiple=True, help="Drive with this engine. Repeatable.", shown="all"),
+        Setting(name="law", multiple=True, help="Judge by this law only. Repeatable.", shown="all"),
+        Setting(
+            name="database",
+            default="auto",
+            help="Where it runs: auto, embedded, container or postgresql://…",
+        ),
+        Setting(name="image", help="Image of the container.", shown="the official postgres image"),
+        Setting(
+            name="disposable",
+            type=click.BOOL,
+            default=False,
+            help="The database of the URL may be overwritten although it is not empty.",
+        ),
+        Setting(
+            name="seed",
+            type=WholeNumber(0, 2**63 - 1),
+            help="Seed of every random choice.",
+            shown="a fresh one, reported",
+        ),
+        Setting(
+            name="runs",
+            type=FOLDER,
+            default=Path(".oversell/runs"),
+            help="Folder that run folders are made in.",
+        ),
+        Setting(
+            name="rounds",
+            type=WholeNumber(1),
+            help="How often each check is repeated.",
+            shown="20",
+        ),
+        Setting(
+            name="max-time", type=DURATION, default="5m", help="Time for the whole run, such as 90s, 5m, 1h."
+        ),
+        Setting(
+            name="operation-timeout",
+            type=DURATION,
+            default="10s",
+            help="After this long without an answer an operation's outcome is unknown.",
+        ),
+        Setting(
+            name="scenarios",
+            type=FOLDER,
+            multiple=True,
+            help="Folder with more scenarios. Repeatable.",
+            shown="./scenarios if it exists",
+        ),
+        Setting(
+            name="json",
+            type=click.BOOL,
+            default=False,
+            help="The document on standard output, and nothing else.",
+        ),
+        Setting(
+            name="quiet",
+            short="-q",
+            type=click.BOOL,
+            default=False,
+            help="No progress, only the report at the end.",
+        ),
+        Setting(
+            name="verbose", short="-v", type=click.BOOL, default=False, help="More numbers about each check."
+        ),
+        Setting(
+            name="color",
+            type=click.BOOL,
+            help="Colour and styles, or none; NO_COLOR is respected too.",
+            shown="on a terminal",
+        ),
+    )
+}
+
+
+def settings(*names: str) -> Callable[[F], F]:
+    """Decorate a command function with these settings as options, in this order."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            function = SETTINGS[name].decorator()(function)
+        return function
+
+    return decorate
+
+
+class SettingOption(click.Option):
+    """An option that falls back on the settings file, and whose errors say where the value came from."""
+
+    def __init__(self, declarations: Sequence[str], *, setting: Setting, **attributes: Any) -> None:
+        super().__init__(declarations, **attributes)
+        self.setting = setting
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Return the value and its source: flag, environment, file, default."""
+        value, source = super().consume_value(ctx, opts)
+        found = _read(ctx)
+        if source is ParameterSource.DEFAULT and self.setting.name in found.values:
+            return found.values[self.setting.name], ParameterSource.DEFAULT_MAP
+        return value, source
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert the value.
+
+        :raises UsageError: when it cannot be; the message names the variable or the file's key.
+        """
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            raise click.UsageError(f"{self._origin(ctx)}: {error.message}", ctx) from None
+
+    def _origin(self, ctx: click.Context) -> str:
+        match ctx.get_parameter_source(str(self.name)):
+            case ParameterSource.ENVIRONMENT:
+                return self.setting.variable
+            case ParameterSource.DEFAULT_MAP:
+                return f"{_read(ctx).path}, key {self.setting.name}"
+            case _:
+                return f"--{self.setting.name}"
+
+
+def _read(ctx: click.Context) -> Settings:
+    """Return the settings file's content, read once for a command line."""
+    key = "harness.cli.settings"
+    if key not in ctx.meta:
+        ctx.meta[key] = settings_of(Path.cwd(), SETTINGS)
+    found: Settings = ctx.meta[key]
+    return found

@@ -1,0 +1,55 @@
+"""Standard output and the console: what goes where."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from harness.cli._policy import abandon_stdout, say
+from harness.reporting import ReportConsole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+
+def open_console(color: bool | None) -> Console:
+    """Return the console for people, on standard error.
+
+    :param color: ``None`` leaves it to the terminal and to ``NO_COLOR``.
+    """
+    plain = True if color is False else None
+    return ReportConsole(stderr=True, no_color=plain, force_terminal=True if color else None)
+
+
+@contextlib.contextmanager
+def stdout_reserved() -> Iterator[None]:
+    """Send to standard error what anybody else writes to standard output, child processes included.
+
+    A target or a scenario that prints must not spoil the document that a program is about to parse.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def print_document(document: Any) -> None:
+    """Write a JSON document to standard output. That it cannot be written changes no exit code."""
+    try:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_stdout()
+    except OSError as error:
+        abandon_stdout()
+        say(f"the document could not be written to standard output: {error.strerror}.")
