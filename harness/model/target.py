@@ -52,7 +52,10 @@ class Client(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection in an orderly way."""
+
+    def abandon(self) -> None:
+        """Drop the connection as a buyer who walks away does: at once, whatever is under way on it."""
 
 
 class Running(Protocol):

@@ -1,0 +1,1 @@
+"""What all engines share: gates, driving one program, the tally that judges, and the runner."""

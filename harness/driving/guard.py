@@ -1,0 +1,80 @@
+"""The guard: every call into somebody else's implementation is bounded, and its faults are named as its own.
+
+What a target raises, or that it never answers, makes a run inconclusive. It is never a bug of ours, and
+it never hangs us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.driving.program import describe
+from harness.errors import OversellError, TargetFailedError
+from harness.model import Books
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from pathlib import Path
+
+    from harness.model import Client, Running, Target, TicketType
+
+T = TypeVar("T")
+
+_START_TIMEOUT = 60.0
+_CALL_TIMEOUT = 30.0
+
+
+async def install(target: Target, database: str) -> None:
+    """Load the target's schema.
+
+    :raises TargetFailedError: when it raises, or takes longer than a minute.
+    """
+    await _bounded("loading its schema", target.install(database), _START_TIMEOUT)
+
+
+@contextlib.asynccontextmanager
+async def started(target: Target, database: str, folder: Path) -> AsyncIterator[Running]:
+    """Start the target for the length of a block; its methods are guarded within.
+
+    :raises TargetFailedError: when it does not start within a minute, or raises on the way.
+    """
+    context = target.start(database, folder)
+    running = await _bounded("starting", context.__aenter__(), _START_TIMEOUT)
+    try:
+        yield _Guarded(running)
+    finally:
+        await _bounded("stopping", context.__aexit__(None, None, None), _CALL_TIMEOUT)
+
+
+class _Guarded:
+    """A running target whose faults are its own."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    async def connect(self, name: str) -> Client:
+        return await _bounded("connecting a client", self._running.connect(name), _CALL_TIMEOUT)
+
+    async def open_sale(self, tickets: Sequence[TicketType]) -> Any:
+        return await _bounded("opening a sale", self._running.open_sale(tickets), _CALL_TIMEOUT)
+
+    async def books(self, sale: Any) -> Books:
+        books: object = await _bounded("reading its books", self._running.books(sale), _CALL_TIMEOUT)
+        if not isinstance(books, Books):
+            raise TargetFailedError(f"the target's books are a {type(books).__name__}, not a Books")
+        return books
+
+
+async def _bounded(doing: str, call: Coroutine[Any, Any, T], timeout: float) -> T:
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            return await call
+    except OversellError:
+        raise
+    except Exception as error:
+        if limit.expired():
+            raise TargetFailedError(f"the target did not finish {doing} within {timeout:g} s") from None
+        raise TargetFailedError(f"the target failed while {doing}: {describe(error)}") from error

@@ -1,0 +1,157 @@
+"""Driving one program: its operations in order, each recorded as a call of the history."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.driving.gate import OpenGate
+from harness.model import Answer, Call, Cancel, Outcome, Reserve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.model import Client, Operation, Program
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The history of one run in the making, and what was reserved under which name."""
+
+    calls: list[Call] = field(default_factory=list)
+    reservations: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The target's name for what a person holds of a ticket type, as answered last."""
+
+    def resolve(self, operation: Operation) -> Operation:
+        """Fill in the reservation that a cancel gives back."""
+        if isinstance(operation, Cancel) and operation.reservation is None:
+            known = self.reservations.get((operation.ticket, operation.person))
+            return replace(operation, reservation=known)
+        return operation
+
+    def record(self, call: Call) -> None:
+        """Add a call, and remember the reservation it gave."""
+        self.calls.append(call)
+        if isinstance(call.operation, Reserve) and call.answer.reservation is not None:
+            self.reservations[call.operation.ticket, call.operation.person] = call.answer.reservation
+
+    def history(self) -> tuple[Call, ...]:
+        """Return the calls in the order of their invocation, numbered."""
+        ordered = sorted(self.calls, key=lambda call: (call.invoked, call.client))
+        return tuple(replace(call, index=index) for index, call in enumerate(ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for answers."""
+
+    timeout: float
+    """Seconds to prepare, and again seconds from the gate to the answer."""
+    walk_away: float = 0.0
+    """Seconds after which a client that disconnects has gone, counted from its gate."""
+
+
+async def drive_program(
+    client: Client,
+    sale: Any,
+    program: Program,
+    *,
+    phase: int,
+    recorder: Recorder,
+    gate: OpenGate,
+    patience: Patience,
+) -> bool:
+    """Run one program: the first operation through ``gate``, the others as fast as answers come.
+
+    The program ends early when an outcome is unknown: a buyer who lost the connection does not go on on it.
+
+    :returns: whether the client's connection can be used again.
+    """
+    for operation in program.operations:
+        call = await _perform(client, sale, recorder.resolve(operation), gate, patience)
+        recorder.record(replace(call, client=program.client, phase=phase))
+        if call.completed is None:
+            client.abandon()
+            return False
+        gate = OpenGate()
+    return True
+
+
+async def _perform(
+    client: Client, sale: Any, operation: Operation, gate: OpenGate, patience: Patience
+) -> Call:
+    begun = time.monotonic_ns()
+    performing = asyncio.ensure_future(client.perform(sale, operation, gate))
+    leaves = isinstance(operation, Reserve) and operation.disconnects
+    try:
+        await _wait(performing, gate, patience.timeout, patience.walk_away if leaves else patience.timeout)
+        if performing.done():
+            answer = _result(performing)
+        elif leaves:
+            answer = Answer(Outcome.UNKNOWN, detail="the client went away before the answer came")
+        else:
+            answer = Answer(Outcome.UNKNOWN, detail=f"no answer within {patience.timeout:g} s")
+    finally:
+        await _stop(client, performing)
+    completed = None if answer.outcome is Outcome.UNKNOWN else time.monotonic_ns()
+    return Call(
+        index=0,
+        client="",
+        phase=0,
+        operation=operation,
+        answer=answer,
+        invoked=begun if gate.passed_at is None else gate.passed_at,
+        completed=completed,
+    )
+
+
+async def _wait(performing: asyncio.Future[Answer], gate: OpenGate, prepare: float, answer: float) -> None:
+    """Wait for the answer: at most so many seconds for the gate, then so many for the answer."""
+    passing = asyncio.ensure_future(gate.passed.wait())
+    try:
+        either: set[asyncio.Future[Any]] = {passing, performing}
+        await asyncio.wait(either, timeout=prepare, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({performing}, timeout=answer)
+    finally:
+        passing.cancel()
+
+
+async def _stop(client: Client, performing: asyncio.Future[Answer]) -> None:
+    """End what is still under way. The connection goes first, so that no driver sends a polite cancel."""
+    if not performing.done():
+        client.abandon()
+        performing.cancel()
+        await asyncio.wait({performing}, timeout=1)
+
+
+def _result(performing: asyncio.Future[Answer]) -> Answer:
+    error = performing.exception()
+    if error is None:
+        return performing.result()
+    if not isinstance(error, Exception):
+        raise error
+    return Answer(Outcome.UNKNOWN, detail=describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """Return one line that names an exception, short enough for a report."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
+
+
+def most_overlapping(history: Sequence[Call]) -> int:
+    """Return the largest number of calls that were under way at one time.
+
+    A call whose answer never came counts only at the moment it was invoked: what became of it afterwards
+    is not known, and an overlap must have been seen.
+    """
+    moments: list[tuple[int, int]] = []
+    for call in history:
+        moments += [(call.invoked, 1), (call.completed or call.invoked + 1, -1)]
+    under_way = most = 0
+    for _, change in sorted(moments):
+        under_way += change
+        most = max(most, under_way)
+    return most

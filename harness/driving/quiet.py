@@ -1,0 +1,53 @@
+"""Quiet: the moment from which the books no longer change by themselves.
+
+Laws of equality hold only then. An answer may arrive before the transaction behind it has committed, and
+after an unknown outcome the request may still be running, so the end of the last call is not that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InconclusiveError
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from harness.model import Books, Running
+
+_BUSY = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND backend_type = 'client backend' AND state <> 'idle'
+"""
+_PAUSE = 0.02
+_TIMEOUT = 5.0
+
+
+async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, *, alike: int) -> Books:
+    """Return the books once no session is busy and ``alike`` readings in a row have been the same.
+
+    :param monitor: a connection of ours to the same database.
+    :param alike: 1 where every answer has come; more where something may still be on its way.
+    :raises InconclusiveError: when that does not happen within five seconds.
+    """
+    seen: Books | None = None
+    times = 0
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            while times < alike:
+                if times or seen is not None:
+                    await asyncio.sleep(_PAUSE)
+                if await monitor.fetchval(_BUSY):
+                    seen, times = None, 0
+                    await asyncio.sleep(_PAUSE)
+                    continue
+                books = await running.books(sale)
+                times = times + 1 if books == seen else 1
+                seen = books
+    except TimeoutError:
+        raise InconclusiveError(f"the target never came to rest within {_TIMEOUT:g} s") from None
+    if seen is None:
+        raise AssertionError("a reading was taken")
+    return seen

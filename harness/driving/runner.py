@@ -1,0 +1,191 @@
+"""The runner: strings checks together into one run with one verdict.
+
+Postgres is brought up once, the target's schema is loaded into one template, and every check gets a copy.
+Whatever goes wrong on the way that is neither the person's fault nor a bug of ours becomes a reason of an
+inconclusive verdict; what had been found before it stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from harness.driving.guard import install, started
+from harness.driving.program import describe
+from harness.driving.tally import Tally
+from harness.driving.trial import Engine, Settings, Trial
+from harness.errors import InconclusiveError, UsageError
+from harness.laws import LAWS
+from harness.model import Check, NotRun, Report, Scenario, Target
+from harness.model.events import CheckFinished, CheckSkipped, CheckStarted, Noticed, RunFinished, RunStarted
+from harness.model.verdict import combine
+from harness.postgres import is_connection_lost, provision, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.model.events import Listener
+    from harness.postgres import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to drive, how, and where."""
+
+    target: Target
+    scenarios: tuple[Scenario, ...]
+    engines: tuple[Engine, ...]
+    asked_for: frozenset[str] = frozenset()
+    """Scenarios that the person named; leaving one of them out leaves a question open."""
+    laws: tuple[str, ...] | None = None
+    settings: Settings = field(default_factory=Settings)
+    max_time: float = 300.0
+    """Seconds for all checks together."""
+    database: str = "auto"
+    image: str | None = None
+    disposable: bool = False
+
+
+async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
+    """Drive every scenario with every engine and return the report.
+
+    :param folder: an existing folder for logs and evidence.
+    :raises UsageError: when no database can be had as asked, or a law is named that does not exist.
+    :raises asyncio.CancelledError: when interrupted; the report has been handed to ``listen`` before.
+    """
+    for names in (plan.laws, *(scenario.laws for scenario in plan.scenarios)):
+        for name in names or ():
+            LAWS.get(name)
+    run_ = _Run(plan, folder, listen)
+    try:
+        async with provision(
+            plan.database,
+            image=plan.image,
+            disposable=plan.disposable,
+            notice=lambda message: listen(Noticed(message=message)),
+        ) as server:
+            run_.database = server.description
+            await run_.all_checks(server)
+    except InconclusiveError as error:
+        run_.troubles.append(str(error))
+    except asyncio.CancelledError:
+        run_.troubles.append("interrupted before it was done")
+        run_.finish()
+        raise
+    return run_.finish()
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(self, plan: Plan, folder: Path, listen: Listener) -> None:
+        self.plan, self.folder, self.listen = plan, folder, listen
+        self.database = redact(plan.database)
+        self.started = datetime.now(UTC)
+        self.begun = time.monotonic()
+        self.checks: list[Check] = []
+        self.not_run: list[NotRun] = []
+        self.troubles: list[str] = []
+
+    async def all_checks(self, server: Server) -> None:
+        todo = list(self._drivable())
+        self.listen(
+            RunStarted(
+                target=self.plan.target.name,
+                database=self.database,
+                seed=self.plan.settings.seed,
+                folder=self.folder,
+                checks=tuple((scenario.name, engine.name) for scenario, engine in todo),
+            )
+        )
+        for skip in self.not_run:
+            self.listen(CheckSkipped(not_run=skip))
+        if not todo:
+            return
+        template = await server.create_template(lambda url: install(self.plan.target, url))
+        limit = asyncio.timeout(self.plan.max_time - (time.monotonic() - self.begun))
+        try:
+            async with limit:
+                while todo:
+                    await self._one_check(server, template, *todo.pop(0))
+                    if not await server.alive():
+                        self._leave_out(todo, "Postgres went away")
+                        return
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._leave_out(todo, f"the time budget of {self.plan.max_time:g} s was used up")
+
+    def finish(self) -> Report:
+        """Make the report, and tell whoever listens."""
+        verdict, reasons = combine(self.checks, self.not_run, self.troubles)
+        report = Report(
+            verdict=verdict,
+            reasons=reasons,
+            target=self.plan.target.name,
+            database=self.database,
+            seed=self.plan.settings.seed,
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self.begun, 3),
+            checks=tuple(self.checks),
+            not_run=tuple(self.not_run),
+        )
+        self.listen(RunFinished(report=report, folder=self.folder))
+        return report
+
+    def _drivable(self) -> Iterator[tuple[Scenario, Engine]]:
+        """Yield what can be driven against this target; the rest is noted as not run."""
+        for scenario in self.plan.scenarios:
+            missing = scenario.needs - self.plan.target.supports
+            for engine in self.plan.engines:
+                if not missing:
+                    yield scenario, engine
+                    continue
+                reason = f"the target does not support: {', '.join(sorted(missing))}"
+                self._skip(scenario, engine, reason, asked_for=scenario.name in self.plan.asked_for)
+
+    async def _one_check(self, server: Server, template: str, scenario: Scenario, engine: Engine) -> None:
+        """Drive one scenario with one engine; what was found stays, however it ends."""
+        self.listen(CheckStarted(scenario=scenario.name, engine=engine.name))
+        tally = Tally(scenario=scenario, engine=engine.name, laws=self.plan.laws, listen=self.listen)
+        try:
+            async with (
+                server.clone(template, f"{scenario.name}_{engine.name}") as database,
+                started(self.plan.target, database, self.folder) as running,
+            ):
+                await engine.drive(
+                    Trial(
+                        scenario=scenario,
+                        running=running,
+                        database=database,
+                        settings=self.plan.settings,
+                        tally=tally,
+                    )
+                )
+        except (InconclusiveError, UsageError) as error:
+            # What the person asked for was checked before; by now it is the world that has changed.
+            tally.troubles.append(str(error))
+        except asyncio.CancelledError:
+            tally.troubles.append("it was stopped before it was done")
+            raise
+        except Exception as error:
+            if not is_connection_lost(error):
+                raise
+            tally.troubles.append(f"the connection to Postgres was lost: {describe(error)}")
+        finally:
+            self.checks.append(tally.check())
+            self.listen(CheckFinished(check=self.checks[-1]))
+
+    def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
+        for scenario, engine in todo:
+            self._skip(scenario, engine, reason, asked_for=True)
+            self.listen(CheckSkipped(not_run=self.not_run[-1]))
+
+    def _skip(self, scenario: Scenario, engine: Engine, reason: str, *, asked_for: bool) -> None:
+        self.not_run.append(
+            NotRun(scenario=scenario.name, engine=engine.name, reason=reason, asked_for=asked_for)
+        )

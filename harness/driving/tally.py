@@ -1,0 +1,172 @@
+"""The tally of a check: every run judged, the judgements added up, and the verdict they amount to.
+
+The rules by which a pass that could not have failed becomes *inconclusive* are here, for all engines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+from harness.driving.program import most_overlapping
+from harness.laws import judge
+from harness.model import Check, Judgement, LawResult, Outcome, Reserve, Verdict, Violation
+from harness.model.events import CheckProgressed, EvidenceKept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.model import Evidence, Scenario
+    from harness.model.events import Listener
+
+THE_QUESTION = "no_oversell"
+"""The law that must have been judged before anything is called safe, unless others were asked for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What the runs of one check have shown so far."""
+
+    scenario: Scenario
+    engine: str
+    laws: tuple[str, ...] | None
+    listen: Listener
+    planned: int = 0
+    """How many runs there will be, for progress; 0 when that is not known."""
+    runs: int = 0
+    hits: int = 0
+    operations: int = 0
+    overlapping: int = 0
+    states: int = 0
+    troubles: list[str] = field(default_factory=list)
+    """What went wrong on the way, one line each; every one makes a pass inconclusive."""
+    _started: float = field(default_factory=time.monotonic)
+    _outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _stray_unknown: Counter[str] = field(default_factory=Counter)
+    _results: dict[str, LawResult] = field(default_factory=dict)
+    _violations: dict[tuple[str, str | None], Violation] = field(default_factory=dict)
+    _spreads: list[float] = field(default_factory=list)
+
+    def add(self, evidence: Evidence, *, spread: float | None = None) -> bool:
+        """Judge one more run and say whether it broke a law.
+
+        :param spread: seconds from the first to the last release of a burst.
+        """
+        self.runs += 1
+        self.operations += len(evidence.history)
+        self.overlapping = max(self.overlapping, most_overlapping(evidence.history))
+        self.states += len(evidence.states) + 1
+        self._count_outcomes(evidence)
+        if spread is not None:
+            self._spreads.append(spread)
+        judgements = judge(evidence, self.laws)
+        for name, result in judgements.results.items():
+            self._results[name] = _stronger(self._results.get(name), result)
+        self._keep(judgements.violations, evidence)
+        self.hits += bool(judgements.violations)
+        self.listen(
+            CheckProgressed(
+                scenario=self.scenario.name,
+                engine=self.engine,
+                done=self.runs,
+                of=self.planned,
+                hits=self.hits,
+            )
+        )
+        return bool(judgements.violations)
+
+    def check(self) -> Check:
+        """Return what all runs amount to."""
+        violations = tuple(self._violations.values())
+        reasons = () if violations else tuple(self._doubts())
+        verdict = Verdict.VIOLATED if violations else Verdict.INCONCLUSIVE if reasons else Verdict.SAFE
+        return Check(
+            scenario=self.scenario.name,
+            engine=self.engine,
+            verdict=verdict,
+            reasons=reasons,
+            laws=self._results,
+            violations=violations,
+            runs=self.runs,
+            hits=self.hits,
+            operations=self.operations,
+            outcomes={outcome.value: self._outcomes[outcome] for outcome in Outcome},
+            overlapping=self.overlapping,
+            spread_ms=round(median(self._spreads) * 1000, 3) if self._spreads else None,
+            states_audited=self.states,
+            seconds=round(time.monotonic() - self._started, 3),
+        )
+
+    def _count_outcomes(self, evidence: Evidence) -> None:
+        for call in evidence.history:
+            self._outcomes[call.outcome] += 1
+            meant = isinstance(call.operation, Reserve) and call.operation.disconnects
+            if call.outcome is Outcome.UNKNOWN and not meant:
+                self._stray_unknown[call.answer.detail] += 1
+
+    def _keep(self, violations: Iterable[Violation], evidence: Evidence) -> None:
+        """Keep the first of each kind with its evidence, and count the others."""
+        seen_now: set[tuple[str, str | None]] = set()
+        path = f"evidence/{self.scenario.name}-{self.engine}-{self.runs}.json"
+        for violation in violations:
+            key = (violation.law, violation.ticket)
+            if key in seen_now:
+                continue
+            seen_now.add(key)
+            known = self._violations.get(key)
+            if known is not None:
+                self._violations[key] = replace(known, hits=known.hits + 1)
+            else:
+                self._violations[key] = replace(violation, run=self.runs, evidence=path)
+        if any(self._violations[key].run == self.runs for key in seen_now):
+            self.listen(
+                EvidenceKept(
+                    scenario=self.scenario.name,
+                    engine=self.engine,
+                    run=self.runs,
+                    evidence=evidence,
+                    path=path,
+                )
+            )
+
+    def _doubts(self) -> Iterable[str]:
+        """Yield why a pass says nothing: what it takes to see a violation was not there."""
+        yield from dict.fromkeys(self.troubles)
+        if self.runs == 0:
+            yield "nothing was run"
+            return
+        stray = self._stray_unknown.total()
+        if self._outcomes[Outcome.ACCEPTED] == 0:
+            yield f"no operation succeeded{self._worst_answer()}"
+        elif stray * 2 > self.operations:
+            yield f"{stray} of {self.operations} operations had no usable answer{self._worst_answer()}"
+        if self.overlapping < 2 <= self.scenario.crowd:
+            yield "no two operations were ever under way at the same time"
+        missing = [outcome for outcome in self.scenario.reaches if not self._outcomes[outcome]]
+        if missing and self._outcomes[Outcome.ACCEPTED]:
+            yield f"the scenario is about answers that never came: {', '.join(sorted(missing))}"
+        yield from self._unjudged()
+
+    def _unjudged(self) -> Iterable[str]:
+        asked = self.laws or (THE_QUESTION,)
+        for name in asked:
+            result = self._results.get(name)
+            if result is not None and result.judgement is Judgement.NOT_JUDGED:
+                yield f"{name} could not be judged: {result.reason}"
+
+    def _worst_answer(self) -> str:
+        if not self._stray_unknown:
+            return ""
+        detail, times = self._stray_unknown.most_common(1)[0]
+        return f" ({times} times: {detail})"
+
+
+def _stronger(old: LawResult | None, new: LawResult) -> LawResult:
+    """Return what two runs say together: broken once is broken, judged once is judged."""
+    order = [Judgement.NOT_JUDGED, Judgement.HELD, Judgement.VIOLATED]
+    if old is None or order.index(new.judgement) > order.index(old.judgement):
+        return new
+    return old

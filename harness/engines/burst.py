@@ -1,0 +1,181 @@
+"""burst: everybody at once, many times over.
+
+Every client is connected and warmed, prepares its first operation as far as it can, and waits at a
+barrier; over HTTP all but the last byte has then been sent. The barrier opens for all of them within
+microseconds. A run ends when every program has ended and the database has come to rest; then its evidence
+is judged, and the next run starts with fresh stock. Committed states are read all the while, so that an
+oversell that is mended before the end is seen too, if luck has it.
+
+A burst finds races by luck, and says how much of it there was: in how many of its runs a law was broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.driving.gate import Barrier
+from harness.driving.program import Patience, Recorder, drive_program
+from harness.driving.quiet import quiet_books
+from harness.laws import judge
+from harness.model import Evidence, Outcome
+from harness.postgres import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from harness.driving.gate import BarrierGate
+    from harness.driving.tally import Tally
+    from harness.driving.trial import Trial
+    from harness.model import Books, Client, Phase, Program
+
+_ALIKE_WHEN_UNSURE = 4
+"""Readings that must agree before the end of a run in which some outcome is unknown."""
+_USUAL_ANSWER = 0.004
+"""Seconds an answer takes, until one has been measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """The engine; see the module."""
+
+    name: str = "burst"
+    doc: str = __doc__ or ""
+
+    async def drive(self, trial: Trial) -> None:
+        """Repeat the scenario and have each run judged."""
+        trial.tally.planned = trial.settings.rounds
+        async with _crowd(trial) as crowd:
+            for _ in range(trial.settings.rounds):
+                await crowd.run(trial.tally)
+
+
+ENGINE = Burst()
+
+
+@contextlib.asynccontextmanager
+async def _crowd(trial: Trial) -> AsyncIterator[_Crowd]:
+    """Connect a client for each program that runs at the same time, and keep them over all runs."""
+    monitor = await connect(trial.database)
+    crowd = _Crowd(trial, monitor)
+    try:
+        await crowd.fill()
+        yield crowd
+    finally:
+        await crowd.leave()
+        monitor.terminate()
+
+
+@dataclass(slots=True)
+class _Crowd:
+    trial: Trial
+    monitor: asyncpg.Connection
+    clients: dict[int, Client] = field(default_factory=dict)
+    """By place: the n-th program of every phase uses the n-th client."""
+    usual_answer: float = _USUAL_ANSWER
+
+    async def fill(self) -> None:
+        """Connect whoever is missing."""
+        for place in range(self.trial.scenario.crowd):
+            if place not in self.clients:
+                self.clients[place] = await self.trial.running.connect(f"client-{place + 1}")
+
+    async def leave(self) -> None:
+        for client in self.clients.values():
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(2):
+                    await client.close()
+
+    async def run(self, tally: Tally) -> None:
+        """Run every phase once on fresh stock, and have what is left judged."""
+        scenario, running = self.trial.scenario, self.trial.running
+        await self.fill()
+        sale = await running.open_sale(scenario.tickets)
+        recorder = Recorder()
+        states: list[Books] = []
+        spread: float | None = None
+        async with _watching(self.trial, sale, states):
+            for number, phase in enumerate(scenario.phases):
+                barrier = Barrier()
+                await self._run_phase(sale, number, phase, recorder, barrier, tally.runs)
+                spread = barrier.spread() or spread
+        history = recorder.history()
+        unsure = any(call.outcome is Outcome.UNKNOWN for call in history)
+        books = await quiet_books(running, sale, self.monitor, alike=_ALIKE_WHEN_UNSURE if unsure else 1)
+        evidence = Evidence(scenario=scenario, history=history, books=books, states=tuple(states))
+        if judge(evidence, tally.laws).violations:
+            # What is broken may be mended a moment later by something that runs behind the answer; a
+            # law about the end is judged at the end.
+            later = await quiet_books(running, sale, self.monitor, alike=_ALIKE_WHEN_UNSURE)
+            evidence = Evidence(
+                scenario=scenario, history=history, books=later, states=(*evidence.states, books)
+            )
+        tally.add(evidence, spread=spread)
+        answered = sorted(call.completed - call.invoked for call in history if call.completed is not None)
+        if answered:
+            self.usual_answer = answered[len(answered) // 2] / 1e9
+
+    async def _run_phase(
+        self, sale: Any, number: int, phase: Phase, recorder: Recorder, barrier: Barrier, run: int
+    ) -> None:
+        gates = {program.client: barrier.gate() for program in phase.programs}
+        async with asyncio.TaskGroup() as group:
+            for place, program in enumerate(phase.programs):
+                group.create_task(
+                    self._drive(sale, number, place, program, recorder, gates[program.client], barrier, run)
+                )
+            await barrier.open_when_ready(self.trial.settings.operation_timeout)
+
+    async def _drive(
+        self,
+        sale: Any,
+        number: int,
+        place: int,
+        program: Program,
+        recorder: Recorder,
+        gate: BarrierGate,
+        barrier: Barrier,
+        run: int,
+    ) -> None:
+        settings = self.trial.settings
+        luck = random.Random(f"{settings.seed}/{self.trial.scenario.name}/{run}/{program.client}")  # noqa: S311  # repeatable, not secret
+        patience = Patience(settings.operation_timeout, walk_away=luck.uniform(0, self.usual_answer))
+        try:
+            usable = await drive_program(
+                self.clients[place],
+                sale,
+                program,
+                phase=number,
+                recorder=recorder,
+                gate=gate,
+                patience=patience,
+            )
+        finally:
+            barrier.leave(gate)
+        if not usable:
+            del self.clients[place]
+
+
+@contextlib.asynccontextmanager
+async def _watching(trial: Trial, sale: Any, states: list[Books]) -> AsyncIterator[None]:
+    """Read committed states into ``states`` for as long as the block runs."""
+
+    async def watch() -> None:
+        while True:
+            books = await trial.running.books(sale)
+            if not states or states[-1] != books:
+                states.append(books)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
