@@ -1,0 +1,134 @@
+"""Serving: a socket on a port the kernel chose, a pool behind it, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from harness.errors import UsageError
+from harness.postgres import connect
+from harness.service.app import create_app
+from harness.service.database import open_pool
+from harness.service.demo import seed_demo
+from harness.service.settings import Settings
+from harness.ticketing import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def serve(
+    database: str,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    settings: Settings | None = None,
+) -> None:
+    """Serve until told to stop, then finish the requests under way.
+
+    :param database: the URL of a database that has the ticketing schema (see :func:`prepare`).
+    :param ready: called once with the service's own URL, when connections are accepted.
+    :param stop: ends the service when set.
+    :param port: 0 lets the kernel choose a free one.
+    :raises UsageError: when the database or the address cannot be had.
+    """
+    settings = settings or Settings()
+    with _listening(host, port) as listener:
+        async with open_pool(database, settings) as pool:
+            config = uvicorn.Config(
+                create_app(pool, settings),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=max(1, round(settings.shutdown_wait)),
+            )
+            await _run(_Server(config, lambda: ready(_url(listener))), listener, stop)
+
+
+async def prepare(database: str, *, migrations: bool = False, demo: bool = False) -> int | None:
+    """Bring the database into shape, and return the number of the demo event when there is one.
+
+    :param migrations: apply ``sql/`` first.
+    :param demo: make sure that there is an event to look at.
+    :raises UsageError: when the database cannot be reached.
+    """
+    connection = await connect(database)
+    try:
+        if migrations:
+            await migrate(connection)
+        return await seed_demo(connection) if demo else None
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that SIGTERM and Ctrl-C set, as long as the block lasts."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and leaves signals to whoever called it."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        await super().startup(list(sockets or ()))
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, stop: asyncio.Event) -> None:
+    async def end_when_told() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(end_when_told())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watcher.cancel()
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((host, port), family=_family(host), reuse_port=False)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"Cannot listen on {host}:{port}: {error}. Port 0 takes any free one.") from error
+    with listener:
+        yield listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,23 @@
+"""The numbers the service is run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits of one running service. Every wait has one, so that no request can hang."""
+
+    pool_size: int = 10
+    """The most connections to Postgres at one time."""
+    pool_wait: float = 5.0
+    """Seconds a request waits for one of them before it is told to come back (503)."""
+    lock_wait: float = 10.0
+    """Seconds a statement waits for a row another buyer holds before it gives up (503)."""
+    statement_wait: float = 20.0
+    """Seconds a statement may run in all before Postgres ends it (503)."""
+    answer_wait: float = 30.0
+    """Seconds without any answer from Postgres after which its outcome is called unknown (500)."""
+    shutdown_wait: float = 10.0
+    """Seconds that requests under way are given to finish once the service is told to stop."""
