@@ -1,0 +1,258 @@
+"""The report for people at a terminal or reading a CI log."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, assert_never
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.model import Verdict
+from harness.model.events import (
+    CheckFinished,
+    CheckProgressed,
+    CheckSkipped,
+    CheckStarted,
+    Event,
+    EvidenceKept,
+    Noticed,
+    RunFinished,
+    RunStarted,
+)
+from harness.reporting import words
+from harness.reporting.text import cut, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.model import Check, Report, Violation
+
+STYLES = {Verdict.SAFE: "green", Verdict.VIOLATED: "bold red", Verdict.INCONCLUSIVE: "yellow"}
+
+_MOST_VIOLATIONS = 10
+_LOG_WIDTH = 130
+_REDRAW_SECONDS = 0.1
+_SIGN_OF_LIFE_SECONDS = 10.0
+
+
+class ReportConsole(Console):
+    """A console that falls silent when its reader has gone away.
+
+    Rich's own answer to a broken pipe is to exit with code 1, which here would read as *violated*, and to
+    send standard output to nowhere, where ``--json`` writes.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Fall silent."""
+        self.quiet = True
+
+
+class ConsoleReporter:
+    """Says on a console how the run goes, and at the end how it went.
+
+    On a terminal the check at work is one line that is redrawn. Elsewhere each check is one line of a log,
+    and a long one says from time to time how far it is. Nothing is drawn from a thread: it would take time
+    from the clients whose overlap is what the run is about.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._live: Progress | None = None
+        self._task: TaskID | None = None
+        self._total = 0
+        self._finished = 0
+        self._spoken = clock()
+
+    def __call__(self, event: Event) -> None:
+        """Say what the event means for somebody who watches."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case CheckStarted():
+                self._begin(event)
+            case CheckProgressed():
+                self._progress(event)
+            case CheckFinished():
+                self._finish(event.check)
+            case CheckSkipped():
+                skip = event.not_run
+                self._line(f"not run: {skip.scenario} / {skip.engine}: {skip.reason}", "dim")
+            case Noticed():
+                self._line(event.message, "cyan")
+            case EvidenceKept():
+                pass  # the final report says where it lies
+            case RunFinished():
+                self.close()
+                print_report(event.report, event.folder, self._console)
+            case _:
+                assert_never(event)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _start(self, event: RunStarted) -> None:
+        self._total = len(event.checks)
+        facts = {
+            "target": event.target,
+            "database": event.database,
+            "checks": f"{self._total}, seed {event.seed}",
+        }
+        for label, fact in facts.items():
+            self._print(Text.assemble((f"{label:<10}", "dim"), one_line(fact)))
+
+    def _begin(self, event: CheckStarted) -> None:
+        self._spoken = self._clock()
+        if self._console.is_terminal:
+            self._live = self._live or self._open_live()
+            title = cut(f"[{self._finished + 1}/{self._total}] {event.scenario} / {event.engine}", 60)
+            if self._task is not None:
+                self._live.remove_task(self._task)
+            self._task = self._live.add_task(title, total=None, hits="")
+            self._live.refresh()
+
+    def _open_live(self) -> Progress:
+        live = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[hits]}", markup=False, style="red"),
+            TimeElapsedColumn(),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        live.start()
+        return live
+
+    def _progress(self, event: CheckProgressed) -> None:
+        hits = words.counted(event.hits, "hit") if event.hits else ""
+        since = self._clock() - self._spoken
+        if self._live is not None and self._task is not None:
+            # Drawing costs about a millisecond, and some engines judge thousands of runs in a second.
+            due = since >= _REDRAW_SECONDS
+            self._live.update(self._task, completed=event.done, total=event.of, hits=hits, refresh=due)
+        elif due := since >= _SIGN_OF_LIFE_SECONDS:
+            done = f"{event.done:,} of {event.of:,} runs"
+            self._line(f"{event.scenario} / {event.engine}: {done}{hits and f', {hits}'}", "dim")
+        if due:
+            self._spoken = self._clock()
+
+    def _finish(self, check: Check) -> None:
+        self._finished += 1
+        runs = words.counted(check.runs, "run")
+        if check.hits:
+            runs = f"broken in {check.hits:,} of {runs}"
+        place = f"[{self._finished}/{self._total}]" if self._total else ""
+        line = Text(f"{place} {words.check_title(check)}: ".lstrip())
+        line.append(check.verdict, STYLES[check.verdict])
+        line.append(f", {runs}, {words.duration(check.seconds)}")
+        self._print(line)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._print(Text(one_line(text), style))
+
+    def _print(self, line: Text) -> None:
+        _say(self._console, line)
+
+
+def print_report(report: Report, folder: Path, console: Console) -> None:
+    """Print a finished run's report.
+
+    :param folder: where its evidence lies.
+    """
+    console.print()
+    if report.checks:
+        # A log has no width of its own, and a table squeezed into the assumed 80 columns breaks words.
+        console.print(_table(report.checks), width=None if console.is_terminal else _LOG_WIDTH)
+    for line in _sections(report, folder):
+        if isinstance(line, Text):
+            _say(console, line)
+        else:
+            console.print(line)
+
+
+def _say(console: Console, line: Text) -> None:
+    # One line of a log stays one line, however wide: nothing may be cut from a sentence.
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def _table(checks: Iterable[Check]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), highlight=False)
+    for heading in ("scenario", "engine"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("runs", "hits", "operations", "overlapping", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for check in checks:
+        numbers = (check.runs, check.hits, check.operations, check.overlapping)
+        table.add_row(
+            Text(one_line(check.scenario)),
+            Text(one_line(check.engine)),
+            Text(check.verdict, STYLES[check.verdict]),
+            *(f"{number:,}" for number in numbers),
+            f"{check.seconds:.1f}",
+        )
+    return table
+
+
+def _sections(report: Report, folder: Path) -> Iterable[RenderableType]:
+    for check in report.checks:
+        if check.violations:
+            yield from _violations(check, folder)
+    yield from _lines("not judged", _not_judged(report), "dim")
+    yield from _lines(
+        "not run", (_skipped(skip.scenario, skip.engine, skip.reason) for skip in report.not_run)
+    )
+    yield from _lines("why it is inconclusive", report.reasons, "yellow")
+    yield Text.assemble((words.verdict_sentence(report.verdict), STYLES[report.verdict]))
+    yield Text(f"{words.duration(report.seconds)}, seed {report.seed}, reports in {one_line(str(folder))}")
+
+
+def _violations(check: Check, folder: Path) -> Iterable[Text]:
+    yield Text(one_line(words.check_title(check)), "bold")
+    for violation in check.violations[:_MOST_VIOLATIONS]:
+        yield from _violation(violation, check, folder)
+    left = len(check.violations) - _MOST_VIOLATIONS
+    if left > 0:
+        yield Text(f"  and {words.counted(left, 'violation')} more, in verdict.json")
+    yield Text("")
+
+
+def _violation(violation: Violation, check: Check, folder: Path) -> Iterable[Text]:
+    yield Text.assemble(
+        "  ",
+        (one_line(violation.law), "bold red"),
+        f" (in {words.hit_rate(violation, check)}): {one_line(violation.message)}",
+    )
+    if violation.evidence:
+        yield Text(f"    evidence: {one_line(str(folder / violation.evidence))}", "dim")
+    if violation.replay:
+        yield Text(f"    again:    oversell replay {one_line(violation.replay)}", "dim")
+
+
+def _not_judged(report: Report) -> Iterable[str]:
+    for (law, reason), titles in words.not_judged(report.checks).items():
+        yield f"{law}: {reason or 'no reason given'} ({words.where(titles, report)})"
+
+
+def _skipped(scenario: str, engine: str, reason: str) -> str:
+    return f"{scenario} / {engine}: {reason}"
+
+
+def _lines(heading: str, lines: Iterable[str], style: str = "") -> Iterable[RenderableType]:
+    texts = [Text(f"  {one_line(line)}", style) for line in lines]
+    if texts:
+        yield Text(heading, "bold")
+        yield from texts
+        yield Text("")

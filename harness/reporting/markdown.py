@@ -1,0 +1,120 @@
+"""Markdown for a comment on a pull request or a GitHub step summary.
+
+Names and messages come from the code under test, so everything that Markdown, HTML or GitHub would act on
+(tables, links, mentions, mathematics) is made plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.model import Verdict
+from harness.reporting import words
+from harness.reporting.text import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.model import Check, Report, Violation
+
+MARKDOWN_FILE = "report.md"
+
+# A comment on GitHub holds 65,536 characters, so a report has room for so many sentences of such a length.
+_MOST_LINES = 25
+_LONGEST_LINE = 400
+
+_MARKS = {Verdict.SAFE: "✅", Verdict.VIOLATED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "&#36;", "|": "&#124;"}
+# A zero-width space keeps GitHub from making mentions, references and links of text.
+_BROKEN = {"@": "@&#8203;", "#": "#&#8203;", "://": ":&#8203;//", "www.": "www&#8203;."}
+_SPECIAL = re.compile(r"://|www\.|[\\`*_\[\]~<>&$|@#]", re.IGNORECASE)
+
+
+def render_markdown(report: Report) -> str:
+    """Return the report as GitHub-flavoured Markdown."""
+    paragraphs = [
+        f"## {_MARKS[report.verdict]} oversell: {report.verdict}",
+        f"{words.MEANINGS[report.verdict].capitalize()} (exit code {report.verdict.exit_code}).",
+        *_bullets("Why it is inconclusive", map(escape, report.reasons)),
+        _table(report),
+        *_violations(report),
+        *_bullets("Not judged", _not_judged(report)),
+        *_bullets(
+            "Not run",
+            (f"{escape(f'{skip.scenario} / {skip.engine}: {skip.reason}')}" for skip in report.not_run),
+        ),
+        _facts(report),
+    ]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return text that shows as itself, on one line, whatever it holds."""
+    return _SPECIAL.sub(_plain, cut(text, _LONGEST_LINE))
+
+
+def _plain(match: re.Match[str]) -> str:
+    special = match.group().lower()
+    return _ENTITIES.get(special) or _BROKEN.get(special) or f"\\{special}"
+
+
+def _table(report: Report) -> str:
+    if not report.checks:
+        return ""
+    rows = [
+        "| scenario | engine | verdict | runs | hits | operations | most overlapping | seconds |",
+        "|---|---|---|--:|--:|--:|--:|--:|",
+        *map(_row, report.checks[:_MOST_LINES]),
+    ]
+    left = len(report.checks) - _MOST_LINES
+    return "\n".join(rows) + (f"\n\nand {words.counted(left, 'check')} more" if left > 0 else "")
+
+
+def _row(check: Check) -> str:
+    cells = [
+        escape(check.scenario),
+        escape(check.engine),
+        f"{_MARKS[check.verdict]} {check.verdict}",
+        *(f"{n:,}" for n in (check.runs, check.hits, check.operations, check.overlapping)),
+        f"{check.seconds:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _violations(report: Report) -> Iterable[str]:
+    found = [(check, violation) for check in report.checks for violation in check.violations]
+    return _bullets("What was broken", (_sentence(check, violation) for check, violation in found))
+
+
+def _sentence(check: Check, violation: Violation) -> str:
+    again = f" Again: `oversell replay {_code(violation.replay)}`." if violation.replay else ""
+    return (
+        f"**{escape(violation.law)}** in {escape(words.check_title(check))}"
+        f" ({words.hit_rate(violation, check)}): {escape(violation.message)}{again}"
+    )
+
+
+def _code(text: str) -> str:
+    # Inside a code span nothing is acted on but the mark that ends it.
+    return cut(text, 100).replace("`", "'")
+
+
+def _not_judged(report: Report) -> Iterable[str]:
+    for (law, reason), titles in words.not_judged(report.checks).items():
+        yield f"{escape(law)}: {escape(reason or 'no reason given')} ({escape(words.where(titles, report))})"
+
+
+def _bullets(heading: str, lines: Iterable[str]) -> Iterable[str]:
+    lines = list(lines)
+    shown = [f"- {line}" for line in lines[:_MOST_LINES]]
+    if len(lines) > _MOST_LINES:
+        shown.append(f"- and {len(lines) - _MOST_LINES} more, in `verdict.json`")
+    return [f"### {heading}", "\n".join(shown)] if lines else []
+
+
+def _facts(report: Report) -> str:
+    return (
+        f"Target {escape(report.target)}, database {escape(report.database)}, seed {report.seed},"
+        f" {escape(report.started)}, {words.duration(report.seconds)}."
+    )

@@ -1,0 +1,97 @@
+"""The words all reports share, so that they say one thing in one way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.model import Judgement, Verdict
+from harness.model.operations import Cancel, Proof, ReadAvailability, Reserve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.model import Check, Operation, Report, Violation
+
+MEANINGS = {
+    Verdict.SAFE: "every law held on evidence that could have shown otherwise",
+    Verdict.VIOLATED: "a law was broken, and the evidence is on disk",
+    Verdict.INCONCLUSIVE: "the run could not have shown a violation, or could not be judged",
+}
+
+
+def verdict_sentence(verdict: Verdict) -> str:
+    """Return the verdict with its meaning and its exit code."""
+    return f"{verdict}: {MEANINGS[verdict]} (exit code {verdict.exit_code})"
+
+
+def check_title(check: Check) -> str:
+    """Return what a check is called where there is one line for it."""
+    return f"{check.scenario} / {check.engine}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an *s* for the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def hit_rate(violation: Violation, check: Check) -> str:
+    """Return in how many runs of the check the violation was seen."""
+    return f"{violation.hits:,} of {counted(check.runs, 'run')}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time the way people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def numbers_of(violation: Violation) -> Mapping[str, int]:
+    """Return the numbers a violation is about, those it has."""
+    found = {name: getattr(violation, name) for name in ("initial", "sold", "remaining", "held")}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def broken_laws(check: Check) -> tuple[str, ...]:
+    """Return the laws that were broken in a check."""
+    return _laws(check, Judgement.VIOLATED)
+
+
+def held_laws(check: Check) -> tuple[str, ...]:
+    """Return the laws that held in a check."""
+    return _laws(check, Judgement.HELD)
+
+
+def not_judged(checks: Iterable[Check]) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Return, for each law that was not judged and each reason, the checks it concerns."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for check in checks:
+        for law in _laws(check, Judgement.NOT_JUDGED):
+            found.setdefault((law, check.laws[law].reason), []).append(check_title(check))
+    return {key: tuple(titles) for key, titles in found.items()}
+
+
+def where(titles: tuple[str, ...], report: Report) -> str:
+    """Return which checks are meant, briefly when it is all of them or many."""
+    if len(titles) == len(report.checks):
+        return "every check"
+    return ", ".join(titles) if len(titles) <= 3 else counted(len(titles), "check")
+
+
+def operation_words(operation: Operation) -> str:
+    """Return what an operation does, in a few words."""
+    match operation:
+        case Reserve():
+            extras = [f"proof {operation.proof}"] if operation.proof is not Proof.NONE else []
+            extras += ["goes away"] if operation.disconnects else []
+            note = f" ({', '.join(extras)})" if extras else ""
+            return f"reserve {operation.quantity} × {operation.ticket} for {operation.person}{note}"
+        case Cancel():
+            return f"cancel {operation.ticket} of {operation.person}"
+        case ReadAvailability():
+            return f"read availability of {operation.ticket}"
+
+
+def _laws(check: Check, judgement: Judgement) -> tuple[str, ...]:
+    return tuple(name for name, result in check.laws.items() if result.judgement is judgement)
