@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from harness.postgres import Server
 
+pytest_plugins = ["tests.no_skips"]
+
 
 @pytest_asyncio.fixture(scope="session")
 async def server() -> AsyncIterator[Server]:

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+_LOG_WIDTH = 120
+
 
 def open_console(color: bool | None) -> Console:
     """Return the console for people, on standard error.
 
     :param color: ``None`` leaves it to the terminal and to ``NO_COLOR``.
     """
-    plain = True if color is False else None
-    return ReportConsole(stderr=True, no_color=plain, force_terminal=True if color else None)
+    return ReportConsole(
+        stderr=True,
+        no_color=color is False or None,
+        force_terminal=color or None,
+        # A log has no width of its own, and rich would break its tables for 80 columns.
+        width=None if sys.stderr.isatty() or "COLUMNS" in os.environ else _LOG_WIDTH,
+    )
 
 
 @contextlib.contextmanager

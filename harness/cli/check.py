@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,6 +45,8 @@ def check(session: Session, /, **chosen: Any) -> int:
         report, cut = _run(plan, session, chosen)
     if chosen["json"] and report is not None:
         _print(report)
+    if isinstance(cut, UsageError):
+        _discard(session.folder)
     if cut is not None:
         raise cut
     assert report is not None  # noqa: S101  # a run that made none was cut off by an error
@@ -97,9 +100,6 @@ def _run(plan: Plan, session: Session, chosen: dict[str, Any]) -> tuple[Report |
         try:
             return run_async(run(plan, folder=session.folder, listen=ledger), abandon=abandon), None
         except UsageError as error:
-            # Nothing was run, so there is nothing to keep.
-            with contextlib.suppress(OSError):
-                session.folder.rmdir()
             return None, error
         except KeyboardInterrupt as interruption:
             session.interrupted_code = abandon()
@@ -117,6 +117,15 @@ def _run_folder(runs: Path) -> Path:
         with contextlib.suppress(OSError), (runs.parent / ".gitignore").open("x") as file:
             file.write("*\n")
     return folder
+
+
+def _discard(folder: Path) -> None:
+    """Remove a run folder: nothing was run, so there is nothing to keep."""
+    shutil.rmtree(folder, ignore_errors=True)
+    latest = folder.parent / "latest"
+    with contextlib.suppress(OSError):
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
 
 
 def _print(report: Report) -> None:

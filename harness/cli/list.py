@@ -57,7 +57,7 @@ def names_of(kind: str, scenarios: Sequence[Path] = ()) -> dict[str, str]:
     if kind == "targets":
         from harness.targets import KINDS as TARGETS
 
-        return dict(TARGETS)
+        return {kind.usage: kind.title for kind in TARGETS.entries.values()}
     if kind == "scenarios":
         from harness.cli._choices import known_scenarios
 
