@@ -26,6 +26,14 @@ _START_TIMEOUT = 60.0
 _CALL_TIMEOUT = 30.0
 
 
+def works_in_place(target: Target) -> bool:
+    """Say whether a target works on a database of its own, so that checks cannot be given copies.
+
+    Such a target has an attribute ``in_place`` that is true; others need not have it.
+    """
+    return bool(getattr(target, "in_place", False))
+
+
 async def install(target: Target, database: str) -> None:
     """Load the target's schema.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.model import Books, Running
 
 _BUSY = """
-    SELECT count(*) FROM pg_stat_activity
+    SELECT string_agg(concat_ws(' ', 'session', pid, 'is', state, wait_event), ', ') FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
       AND backend_type = 'client backend' AND state <> 'idle'
 """
@@ -33,13 +33,15 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
     :raises InconclusiveError: when that does not happen within five seconds.
     """
     seen: Books | None = None
+    busy: str | None = None
     times = 0
     try:
         async with asyncio.timeout(_TIMEOUT):
             while times < alike:
                 if times or seen is not None:
                     await asyncio.sleep(_PAUSE)
-                if await monitor.fetchval(_BUSY):
+                busy = await monitor.fetchval(_BUSY)
+                if busy:
                     seen, times = None, 0
                     await asyncio.sleep(_PAUSE)
                     continue
@@ -47,7 +49,8 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
                 times = times + 1 if books == seen else 1
                 seen = books
     except TimeoutError:
-        raise InconclusiveError(f"the target never came to rest within {_TIMEOUT:g} s") from None
+        why = busy or "its books kept changing"
+        raise InconclusiveError(f"the target did not come to rest within {_TIMEOUT:g} s: {why}") from None
     if seen is None:
         raise AssertionError("a reading was taken")
     return seen

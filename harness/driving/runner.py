@@ -8,12 +8,13 @@ inconclusive verdict; what had been found before it stays.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.driving.guard import install, started
+from harness.driving.guard import install, started, works_in_place
 from harness.driving.program import describe
 from harness.driving.tally import Tally
 from harness.driving.trial import Engine, Settings, Trial
@@ -26,6 +27,7 @@ from harness.postgres import is_connection_lost, provision, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from harness.model.events import Listener
@@ -106,7 +108,7 @@ class _Run:
             self.listen(CheckSkipped(not_run=skip))
         if not todo:
             return
-        template = await server.create_template(lambda url: install(self.plan.target, url))
+        template = await self._template(server)
         limit = asyncio.timeout(self.plan.max_time - (time.monotonic() - self.begun))
         try:
             async with limit:
@@ -137,6 +139,17 @@ class _Run:
         self.listen(RunFinished(report=report, folder=self.folder))
         return report
 
+    async def _template(self, server: Server) -> str | None:
+        """Load the target's schema into a template; ``None`` for a target that works in place."""
+        target = self.plan.target
+        if not works_in_place(target):
+            return await server.create_template(lambda url: install(target, url))
+        if server.kind != "url":
+            raise UsageError(
+                f"{target.name} is connected to a database of its own: name it with --database postgresql://…"
+            )
+        return None
+
     def _drivable(self) -> Iterator[tuple[Scenario, Engine]]:
         """Yield what can be driven against this target; the rest is noted as not run."""
         for scenario in self.plan.scenarios:
@@ -148,13 +161,15 @@ class _Run:
                 reason = f"the target does not support: {', '.join(sorted(missing))}"
                 self._skip(scenario, engine, reason, asked_for=scenario.name in self.plan.asked_for)
 
-    async def _one_check(self, server: Server, template: str, scenario: Scenario, engine: Engine) -> None:
+    async def _one_check(
+        self, server: Server, template: str | None, scenario: Scenario, engine: Engine
+    ) -> None:
         """Drive one scenario with one engine; what was found stays, however it ends."""
         self.listen(CheckStarted(scenario=scenario.name, engine=engine.name))
         tally = Tally(scenario=scenario, engine=engine.name, laws=self.plan.laws, listen=self.listen)
         try:
             async with (
-                server.clone(template, f"{scenario.name}_{engine.name}") as database,
+                self._database(server, template, f"{scenario.name}_{engine.name}") as database,
                 started(self.plan.target, database, self.folder) as running,
             ):
                 await engine.drive(
@@ -179,6 +194,12 @@ class _Run:
         finally:
             self.checks.append(tally.check())
             self.listen(CheckFinished(check=self.checks[-1]))
+
+    def _database(self, server: Server, template: str | None, label: str) -> AbstractAsyncContextManager[str]:
+        """Return the check's own copy, or the database itself when the target works there already."""
+        if template is None:
+            return contextlib.nullcontext(self.plan.database)
+        return server.clone(template, label)
 
     def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
         for scenario, engine in todo:

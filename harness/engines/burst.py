@@ -164,18 +164,19 @@ class _Crowd:
 @contextlib.asynccontextmanager
 async def _watching(trial: Trial, sale: Any, states: list[Books]) -> AsyncIterator[None]:
     """Read committed states into ``states`` for as long as the block runs."""
+    over = asyncio.Event()
 
     async def watch() -> None:
-        while True:
+        while not over.is_set():
             books = await trial.running.books(sale)
             if not states or states[-1] != books:
                 states.append(books)
             await asyncio.sleep(0)
 
-    task = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    # Its last reading is waited for, never cancelled: a cancelled one would haunt the connection.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch())
+        try:
+            yield
+        finally:
+            over.set()
