@@ -23,7 +23,7 @@ KINDS = ("scenarios", "engines", "laws", "specimens", "targets", "reports")
 
 
 @click.command("list", help=__doc__)
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS), required=False)
 @settings("scenarios", "json")
 def list_(kind: str | None, scenarios: Sequence[Path], json: bool) -> None:
     """Print the names of one kind, or of all, each with a line of documentation."""

@@ -56,15 +56,11 @@ def scenario(buyers: int = 8) -> Scenario:
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-@click.group("new", help=__doc__)
-def new() -> None:
-    """Hold the kinds of files that can be written."""
-
-
-@new.command("scenario")
+@click.command("new", help=__doc__)
+@click.argument("kind", metavar="KIND", type=click.Choice(["scenario"]))
 @click.argument("name")
 @settings("scenarios")
-def scenario(name: str, scenarios: Sequence[Path]) -> None:
+def new(kind: str, name: str, scenarios: Sequence[Path]) -> None:  # noqa: ARG001  # there is one kind so far
     """Write scenarios/NAME.py, a small scenario that runs as it is."""
     from harness.cli._choices import OWN_FOLDER, known_scenarios
 
