@@ -8,7 +8,9 @@ One transaction does it all; there is nothing to clean up after a crash::
             try:
                 async with connection.transaction():      # a savepoint, so that a refusal can be stored
                     answer = ... create_rsvp(connection, ...)
-            except TicketingError:                         # but let RetryableError roll everything back
+            except RetryableError:
+                raise                                      # rolls everything back, the key too
+            except TicketingError as refusal:
                 answer = ...
             await finish_idempotent(connection, key, answer.status, answer.body)
 

@@ -23,11 +23,13 @@ async def store_payment_proof(
     """
     with refusals(inserting=True):
         record = await connection.fetchrow(
-            "insert into public.payment_proofs (content_type, content) values ($1, $2) returning *",
+            # Not the content: there is no need to send it back.
+            "insert into public.payment_proofs (content_type, content) values ($1, $2)"
+            " returning id, content_type, size, created_at",
             content_type,
             content,
         )
-    return to_row(PaymentProofRow, record)
+    return to_row(PaymentProofRow, {**record, "content": content})
 
 
 async def find_payment_proof(connection: asyncpg.Connection, proof_id: UUID) -> PaymentProofRow | None:

@@ -54,6 +54,8 @@ async def purchase(connection: asyncpg.Connection, ticket: TicketRow, person: st
                 email=f"{person}@example.com",
                 ticket_id=ticket.id,
             )
+    except RetryableError:
+        raise
     except TicketingError as refusal:
         return StoredAnswer(409, {"error": refusal.code})
     return StoredAnswer(201, {"id": str(created.rsvp.id), "remaining": created.remaining})
