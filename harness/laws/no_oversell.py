@@ -36,7 +36,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
 def _as_answered(evidence: Evidence, ticket: TicketType) -> View:
     """Return the final state with what is sold counted in the answers."""
     standing = {
-        person: min(bought.reserve.quantity for bought in account.surely_stand())
+        person: min(bought.reserve.quantity for bought in account.purchases)
         for (name, person), account in accounts(evidence).items()
         if name == ticket.name and account.surely_stand()
     }

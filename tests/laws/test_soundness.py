@@ -1,0 +1,73 @@
+"""No law cries on evidence that a correct target left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+
+from harness.laws import LAWS, judge
+from harness.laws._calls import accounts
+from harness.model import Cancel, Evidence, Judgement, Outcome
+from tests.strategies import evidences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(evidence=evidences())
+def test_no_law_cries_on_what_a_correct_target_left(evidence: Evidence) -> None:
+    """Whatever the order, the overlap and the answers lost, a correct target is never blamed."""
+    judgements = judge(evidence)
+    assert judgements.violations == ()
+    assert list(judgements.results) == list(LAWS.entries)
+    assert all(result.judgement is not Judgement.VIOLATED for result in judgements.results.values())
+
+
+def an_unknown_call_took_effect(evidence: Evidence) -> bool:
+    told = {reserve.person for _, reserve in evidence.reserves(Outcome.ACCEPTED)}
+    return any(entry.person not in told for entry in evidence.books.entries or ())
+
+
+def a_refusal_is_explained_by_an_overlapping_sale(evidence: Evidence) -> bool:
+    sold = [call for call, _ in evidence.reserves(Outcome.ACCEPTED)]
+    return any(call.overlaps(other) for call, _ in evidence.reserves(Outcome.SOLD_OUT) for other in sold)
+
+
+def an_overlapping_cancel_undid_a_sale(evidence: Evidence) -> bool:
+    cancels = [call for call in evidence.history if isinstance(call.operation, Cancel)]
+    return any(
+        call.overlaps(other) and other.outcome is Outcome.ACCEPTED
+        for call, _ in evidence.reserves(Outcome.ACCEPTED)
+        for other in cancels
+    )
+
+
+def a_cancel_is_certain(evidence: Evidence) -> bool:
+    return any(
+        account.undone(bought) is not None
+        for account in accounts(evidence).values()
+        for bought in account.purchases
+    )
+
+
+def an_answer_never_came(evidence: Evidence) -> bool:
+    return any(call.completed is None for call in evidence.history)
+
+
+@pytest.mark.parametrize(
+    "interesting",
+    [
+        an_unknown_call_took_effect,
+        a_refusal_is_explained_by_an_overlapping_sale,
+        an_overlapping_cancel_undid_a_sale,
+        a_cancel_is_certain,
+        an_answer_never_came,
+    ],
+)
+def test_the_evidence_that_is_drawn_reaches_what_is_hard(interesting: Callable[[Evidence], bool]) -> None:
+    """Holding on evidence in which nothing doubtful ever happens would say nothing."""
+    found = settings(max_examples=1000, database=None, deadline=None, phases=[Phase.generate])
+    assert interesting(find(evidences(), interesting, settings=found))
