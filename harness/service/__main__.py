@@ -73,6 +73,7 @@ def _database() -> str:
 
 
 async def _serve(database: str, options: argparse.Namespace) -> None:
+    settings = _settings(options)
     with stop_on_signals() as stop:
         event = await prepare(database, migrations=options.migrate, demo=options.demo)
         await serve(
@@ -81,7 +82,7 @@ async def _serve(database: str, options: argparse.Namespace) -> None:
             stop=stop,
             host=options.host,
             port=options.port,
-            settings=_settings(options),
+            settings=settings,
         )
 
 

@@ -10,7 +10,7 @@ from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State, UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body, Parameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, MultipartBody, PathParameter
 
 from harness.service.answers import answer_of, respond
 from harness.service.database import borrowed
@@ -94,13 +94,16 @@ async def check_rsvp_body(request: Request[Any, Any, Any]) -> None:
     read_rsvp(await request.body())
 
 
-async def check_upload_type(request: Request[Any, Any, Any]) -> None:
-    """Refuse an upload that is no form.
+async def check_upload(request: Request[Any, Any, Any]) -> None:
+    """Refuse an upload that is no form, and wait until all of it has arrived.
+
+    Parsed while it arrives, a form that is cut off would leave its temporary file to the garbage collector.
 
     :raises WrongMediaTypeError: when the body is of another type.
     """
     if request.content_type[0] != RequestEncodingType.MULTI_PART:
         raise WrongMediaTypeError("A payment proof is sent as multipart/form-data, in the field 'file'.")
+    await request.body()
 
 
 @post(
@@ -127,11 +130,11 @@ async def check_upload_type(request: Request[Any, Any, Any]) -> None:
 async def create_rsvp(
     request: Request[Any, Any, Any],
     state: State,
-    data: RsvpRequest,
+    data: JSONBody[RsvpRequest],
     idempotency_key: Annotated[
         str | None,
-        Parameter(
-            header="Idempotency-Key",
+        HeaderParameter(
+            name="Idempotency-Key",
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
             description="Sent again with the same request, it brings the same answer, once in the books.",
@@ -152,7 +155,7 @@ async def create_rsvp(
     summary="Cancel an RSVP",
     tags=["rsvp"],
 )
-async def delete_rsvp(state: State, rsvp_id: UUID) -> Response[CancelAnswer]:
+async def delete_rsvp(state: State, rsvp_id: FromPath[UUID]) -> Response[CancelAnswer]:
     """Cancel an RSVP and give its ticket back, exactly once however often this is asked."""
     async with borrowed(state.pool, state.settings) as connection:
         cancelled = await cancel_rsvp(connection, rsvp_id)
@@ -167,7 +170,7 @@ async def delete_rsvp(state: State, rsvp_id: UUID) -> Response[CancelAnswer]:
     tags=["events"],
 )
 async def get_availability(
-    state: State, event_id: Annotated[int, Parameter(ge=1, le=LARGEST_ID)]
+    state: State, event_id: Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
 ) -> Response[AvailabilityAnswer]:
     """Tell the ticket types of an event, what each costs, and how many are left and sold."""
     async with borrowed(state.pool, state.settings) as connection:
@@ -180,7 +183,7 @@ async def get_availability(
 
 @post(
     "/api/payment-proofs",
-    before_request=check_upload_type,
+    before_request=check_upload,
     request_max_body_size=PROOF_LIMIT + BODY_LIMIT,
     responses=refused_by(BadRequestError, TooLargeError, WrongMediaTypeError),
     response_description="The proof is stored.",
@@ -188,9 +191,7 @@ async def get_availability(
     summary="Upload a payment proof",
     tags=["payment proofs"],
 )
-async def upload_proof(
-    state: State, data: Annotated[ProofUpload, Body(media_type=RequestEncodingType.MULTI_PART)]
-) -> Response[ProofAnswer]:
+async def upload_proof(state: State, data: MultipartBody[ProofUpload]) -> Response[ProofAnswer]:
     """Store a payment proof. Nothing is bought by it: its address goes into an RSVP afterwards."""
     # One byte over the limit is enough to know; the rest need not be copied.
     content = await data.file.read(PROOF_LIMIT + 1)
@@ -209,7 +210,7 @@ async def upload_proof(
     summary="Read a payment proof",
     tags=["payment proofs"],
 )
-async def read_proof(state: State, proof_id: UUID) -> Response[bytes]:
+async def read_proof(state: State, proof_id: FromPath[UUID]) -> Response[bytes]:
     """Give back a stored payment proof. Whoever knows its address may read it."""
     async with borrowed(state.pool, state.settings) as connection:
         proof = await load_proof(connection, proof_id)

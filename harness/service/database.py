@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from harness.postgres import connect, is_connection_lost
+from harness.postgres.server import finish
 from harness.service.errors import BusyError, DatabaseUnreachableError, OutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ async def open_pool(database: str, settings: Settings) -> AsyncIterator[asyncpg.
     try:
         yield pool
     finally:
-        await _close(pool, settings.shutdown_wait)
+        await finish(_close(pool, settings.shutdown_wait))
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def borrowed(pool: asyncpg.Pool, settings: Settings) -> AsyncIterator[asyn
         finally:
             await pool.release(connection, timeout=settings.answer_wait)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        if not is_connection_lost(error):
+        if not isinstance(error, TimeoutError) and not is_connection_lost(error):
             raise
         raise OutcomeUnknownError(
             "The database went away before it answered: this may or may not have been done."

@@ -12,6 +12,7 @@ import uvicorn
 
 from harness.errors import UsageError
 from harness.postgres import connect
+from harness.postgres.server import finish
 from harness.service.app import create_app
 from harness.service.database import open_pool
 from harness.service.demo import seed_demo
@@ -104,15 +105,15 @@ class _Server(uvicorn.Server):
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket, stop: asyncio.Event) -> None:
-    async def end_when_told() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    watcher = asyncio.create_task(end_when_told())
+    """Run uvicorn until told to stop, or cancelled; its sockets leave the event loop before it returns."""
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    told = asyncio.create_task(stop.wait())
     try:
-        await server.serve(sockets=[listener])
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        watcher.cancel()
+        told.cancel()
+        server.should_exit = True
+        await finish(serving)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
+from litestar.params import FromQuery
 from litestar.static_files import create_static_files_router
 
 from harness.service.database import borrowed
@@ -36,7 +37,7 @@ _HEADERS = {
 
 
 @get("/rsvp", include_in_schema=False)
-async def rsvp_page(state: State, event: str = "") -> Response[str]:
+async def rsvp_page(state: State, event: FromQuery[str] = "") -> Response[str]:
     """Show an event's ticket types and the form that takes one of them."""
     if not _is_id(event):
         return _page("no-event.html", status=404)

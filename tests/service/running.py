@@ -1,0 +1,207 @@
+"""The service as tests use it: on a real port, over a real Postgres, every answer held against OpenAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+from jsonschema import Draft202012Validator
+
+from harness.postgres import connect
+from harness.service import Settings, serve
+from harness.ticketing import create_event, create_ticket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+PATIENCE = 20.0
+"""Seconds after which something that should have happened has not."""
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
+PDF = b"%PDF-1.7\n" + bytes(64)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, a client of it and the URL of its database."""
+
+    url: str
+    database: str
+    client: httpx.AsyncClient
+    stop: asyncio.Event
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for raw sockets."""
+        parts = httpx.URL(self.url)
+        return parts.host, parts.port or 0
+
+    async def sale(self, quantity: int = 10, *, deadline: datetime | None = None) -> Sale:
+        """Put a ticket type of a fresh event on sale."""
+        async with connection_to(self.database) as connection:
+            event = await create_event(connection, "Event")
+            ticket = await create_ticket(connection, event.id, "Ticket", Decimal(10), quantity, deadline)
+        return Sale(self, event.id, ticket.id, quantity)
+
+    async def fetchval(self, statement: str, *arguments: Any) -> Any:
+        """Ask the database behind the service's back."""
+        async with connection_to(self.database) as connection:
+            return await connection.fetchval(statement, *arguments)
+
+
+@dataclass(frozen=True)
+class Sale:
+    """One ticket type of one event."""
+
+    service: Service
+    event: int
+    ticket: str
+    quantity: int
+
+    def request(self, user: str = "ann", **changes: Any) -> dict[str, Any]:
+        """Return the body of an RSVP."""
+        fields = {
+            "eventId": self.event,
+            "userId": user,
+            "name": user.title(),
+            "email": f"{user}@example.org",
+            "ticketId": self.ticket,
+        }
+        return fields | changes
+
+    async def rsvp(self, user: str = "ann", *, key: str | None = None, **changes: Any) -> httpx.Response:
+        """RSVP as this user."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.service.client.post(
+            "/api/rsvp", json=self.request(user, **changes), headers=headers
+        )
+
+    async def sold(self) -> int:
+        """Return how many RSVPs stand, after making sure that the counter agrees with them."""
+        available = await self.service.fetchval(
+            "SELECT quantity_available FROM tickets WHERE id = $1", self.ticket
+        )
+        standing = await self.service.fetchval(
+            "SELECT count(*) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'", self.ticket
+        )
+        assert available + standing == self.quantity
+        return int(standing)
+
+    @contextlib.asynccontextmanager
+    async def ticket_locked(self) -> AsyncIterator[Any]:
+        """Hold the ticket's row, so that every buyer waits; yields the connection that holds it."""
+        async with connection_to(self.service.database) as connection, connection.transaction():
+            await connection.execute("SELECT FROM tickets WHERE id = $1 FOR UPDATE", self.ticket)
+            yield connection
+
+    async def blocked(self, count: int = 1) -> list[int]:
+        """Wait until that many sessions of the service wait for a lock, and return their process ids."""
+        async with connection_to(self.service.database) as connection, asyncio.timeout(PATIENCE):
+            while True:
+                rows = await connection.fetch(
+                    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name = 'oversell-service' AND wait_event_type = 'Lock'"
+                )
+                if len(rows) >= count:
+                    return [row["pid"] for row in rows]
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def connection_to(database: str) -> AsyncIterator[Any]:
+    """Yield a connection of the test's own."""
+    connection = await connect(database)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def running(database: str, settings: Settings | None = None) -> AsyncIterator[Service]:
+    """Run the service in this process, on a port the kernel chose."""
+    stop = asyncio.Event()
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(database, ready=ready.set_result, stop=stop, settings=settings))
+        async with asyncio.timeout(PATIENCE):
+            url = await ready
+        try:
+            async with client_of(url) as client:
+                yield Service(url, database, client, stop)
+        finally:
+            stop.set()
+
+
+@contextlib.asynccontextmanager
+async def client_of(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client that holds every answer of the API against the service's own OpenAPI document."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits, trust_env=False) as client:
+        contract = Contract((await client.get("/schema/openapi.json")).json())
+        client.event_hooks = {"response": [contract.check]}
+        yield client
+
+
+class Contract:
+    """An OpenAPI document, as a judge of answers."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self._paths = {
+            re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)): item for path, item in document["paths"].items()
+        }
+
+    async def check(self, response: httpx.Response) -> None:
+        """Fail when a documented operation answers with a status, a type or a body that it should not."""
+        operation = self._operation(response.request)
+        if operation is None:
+            return
+        documented = operation["responses"].get(str(response.status_code))
+        assert documented is not None, f"{response.status_code} is not documented for {response.request.url}"
+        (media_type, content), *_ = documented["content"].items()
+        if media_type == "*/*":
+            return
+        assert response.headers["content-type"] == media_type
+        await response.aread()
+        self.validator(content["schema"]).validate(response.json())
+
+    def validator(self, schema: dict[str, Any]) -> Draft202012Validator:
+        """Return what judges data by a schema of the document."""
+        return Draft202012Validator(
+            schema | {"components": self.document["components"]},
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+        )
+
+    def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
+        for pattern, item in self._paths.items():
+            if pattern.fullmatch(request.url.path):
+                found: dict[str, Any] | None = item.get(request.method.lower())
+                return found
+        return None
+
+
+def tally(responses: list[httpx.Response]) -> Counter[tuple[int, str | None]]:
+    """Count the answers by status and error code."""
+    return Counter((response.status_code, response.json().get("error")) for response in responses)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until an asynchronous condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():  # noqa: ASYNC110  # the database cannot set an event of ours
+            await asyncio.sleep(0.01)
+
+
+def some_key() -> str:
+    """Return an Idempotency-Key nobody else has."""
+    return uuid4().hex
