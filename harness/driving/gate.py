@@ -44,6 +44,7 @@ class BarrierGate(OpenGate):
         super().__init__()
         self._barrier = barrier
         self._release: Callable[[], None] | None = None
+        self._failed: Exception | None = None
         self._opened = asyncio.Event()
 
     async def __call__(self, release: Callable[[], None] | None = None) -> None:
@@ -54,13 +55,21 @@ class BarrierGate(OpenGate):
         self._release = release
         self._barrier.arrive(self)
         await self._opened.wait()
+        if self._failed is not None:
+            raise self._failed
         if release is None:
             self._pass(None)
 
     def open(self) -> None:
-        """Let the client go, taking its last step for it when it left one."""
+        """Let the client go, taking its last step for it when it left one.
+
+        A step that fails is that client's own affair, and raised where it waits.
+        """
         if self._release is not None:
-            self._pass(self._release)
+            try:
+                self._pass(self._release)
+            except Exception as error:
+                self._failed = error
         self._opened.set()
 
 
@@ -95,9 +104,10 @@ class Barrier:
 
         Latecomers then pass on arrival; how many operations overlapped is measured, never assumed.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._everybody_here.wait()
+        if self._coming:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._everybody_here.wait()
         self.is_open = True
         for gate in self._waiting:
             gate.open()

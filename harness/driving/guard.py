@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.driving.program import describe
+from harness.driving.program import describe, is_cancelled_from_outside
 from harness.errors import OversellError, TargetFailedError
-from harness.model import Books
+from harness.model import Books, Entry, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from harness.model import Client, Running, Target, TicketType
@@ -39,7 +40,7 @@ async def install(target: Target, database: str) -> None:
 
     :raises TargetFailedError: when it raises, or takes longer than a minute.
     """
-    await _bounded("loading its schema", target.install(database), _START_TIMEOUT)
+    await _bounded("loading its schema", lambda: target.install(database), _START_TIMEOUT)
 
 
 @contextlib.asynccontextmanager
@@ -48,12 +49,18 @@ async def started(target: Target, database: str, folder: Path) -> AsyncIterator[
 
     :raises TargetFailedError: when it does not start within a minute, or raises on the way.
     """
-    context = target.start(database, folder)
-    running = await _bounded("starting", context.__aenter__(), _START_TIMEOUT)
+    context = await _bounded("starting", lambda: _context(target, database, folder), _START_TIMEOUT)
+    running = await _bounded("starting", context.__aenter__, _START_TIMEOUT)
     try:
         yield _Guarded(running)
     finally:
-        await _bounded("stopping", context.__aexit__(None, None, None), _CALL_TIMEOUT)
+        await _bounded("stopping", lambda: context.__aexit__(None, None, None), _CALL_TIMEOUT)
+
+
+async def _context(
+    target: Target, database: str, folder: Path
+) -> AbstractAsyncContextManager[Running, bool | None]:
+    return target.start(database, folder)
 
 
 class _Guarded:
@@ -63,26 +70,36 @@ class _Guarded:
         self._running = running
 
     async def connect(self, name: str) -> Client:
-        return await _bounded("connecting a client", self._running.connect(name), _CALL_TIMEOUT)
+        return await _bounded("connecting a client", lambda: self._running.connect(name), _CALL_TIMEOUT)
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> Any:
-        return await _bounded("opening a sale", self._running.open_sale(tickets), _CALL_TIMEOUT)
+        return await _bounded("opening a sale", lambda: self._running.open_sale(tickets), _CALL_TIMEOUT)
 
     async def books(self, sale: Any) -> Books:
-        books: object = await _bounded("reading its books", self._running.books(sale), _CALL_TIMEOUT)
+        books: object = await _bounded("reading its books", lambda: self._running.books(sale), _CALL_TIMEOUT)
         if not isinstance(books, Books):
             raise TargetFailedError(f"the target's books are a {type(books).__name__}, not a Books")
+        _require_all(books.stock, Stock, "stock")
+        if books.entries is not None:
+            _require_all(books.entries, Entry, "entries")
         return books
 
 
-async def _bounded(doing: str, call: Coroutine[Any, Any, T], timeout: float) -> T:
+def _require_all(things: object, kind: type, what: str) -> None:
+    if not isinstance(things, tuple) or not all(isinstance(thing, kind) for thing in things):
+        raise TargetFailedError(f"the {what} in the target's books must be a tuple of {kind.__name__}")
+
+
+async def _bounded(doing: str, call: Callable[[], Awaitable[T]], timeout: float) -> T:
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
-            return await call
+            return await call()
     except OversellError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled_from_outside():
+            raise
         if limit.expired():
             raise TargetFailedError(f"the target did not finish {doing} within {timeout:g} s") from None
         raise TargetFailedError(f"the target failed while {doing}: {describe(error)}") from error

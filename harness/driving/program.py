@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ async def drive_program(
         call = await _perform(client, sale, recorder.resolve(operation), gate, patience)
         recorder.record(replace(call, client=program.client, phase=phase))
         if call.completed is None:
-            client.abandon()
+            _abandon(client)
             return False
         gate = OpenGate()
     return True
@@ -83,12 +84,12 @@ async def _perform(
     client: Client, sale: Any, operation: Operation, gate: OpenGate, patience: Patience
 ) -> Call:
     begun = time.monotonic_ns()
-    performing = asyncio.ensure_future(client.perform(sale, operation, gate))
+    performing = asyncio.ensure_future(_ask(client, sale, operation, gate))
     leaves = isinstance(operation, Reserve) and operation.disconnects
     try:
         await _wait(performing, gate, patience.timeout, patience.walk_away if leaves else patience.timeout)
         if performing.done():
-            answer = _result(performing)
+            answer = performing.result()
         elif leaves:
             answer = Answer(Outcome.UNKNOWN, detail="the client went away before the answer came")
         else:
@@ -121,18 +122,34 @@ async def _wait(performing: asyncio.Future[Answer], gate: OpenGate, prepare: flo
 async def _stop(client: Client, performing: asyncio.Future[Answer]) -> None:
     """End what is still under way. The connection goes first, so that no driver sends a polite cancel."""
     if not performing.done():
-        client.abandon()
+        _abandon(client)
         performing.cancel()
         await asyncio.wait({performing}, timeout=1)
 
 
-def _result(performing: asyncio.Future[Answer]) -> Answer:
-    error = performing.exception()
-    if error is None:
-        return performing.result()
-    if not isinstance(error, Exception):
-        raise error
-    return Answer(Outcome.UNKNOWN, detail=describe(error))
+async def _ask(client: Client, sale: Any, operation: Operation, gate: OpenGate) -> Answer:
+    """Have the operation done. Whatever the target does instead of answering is an unknown outcome."""
+    try:
+        answer: object = await client.perform(sale, operation, gate)
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled_from_outside():
+            raise
+        return Answer(Outcome.UNKNOWN, detail=describe(error))
+    if isinstance(answer, Answer) and isinstance(answer.outcome, Outcome):
+        return answer
+    return Answer(Outcome.UNKNOWN, detail=f"the target answered {answer!r}, which is no Answer"[:200])
+
+
+def _abandon(client: Client) -> None:
+    """Drop the client's connection; one that cannot even do that is forgotten all the same."""
+    with contextlib.suppress(Exception):
+        client.abandon()
+
+
+def is_cancelled_from_outside() -> bool:
+    """Say whether somebody cancelled our task; if not, a cancellation of a target's own making escaped it."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def describe(error: BaseException) -> str:

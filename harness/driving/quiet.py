@@ -49,7 +49,9 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
                 times = times + 1 if books == seen else 1
                 seen = books
     except TimeoutError:
-        why = busy or "its books kept changing"
+        why = busy or (
+            "its books could not be read in that time" if seen is None else "its books kept changing"
+        )
         raise InconclusiveError(f"the target did not come to rest within {_TIMEOUT:g} s: {why}") from None
     if seen is None:
         raise AssertionError("a reading was taken")

@@ -18,7 +18,7 @@ from harness.driving.guard import install, started, works_in_place
 from harness.driving.program import describe
 from harness.driving.tally import Tally
 from harness.driving.trial import Engine, Settings, Trial
-from harness.errors import InconclusiveError, UsageError
+from harness.errors import InconclusiveError, OversellError, UsageError
 from harness.laws import LAWS
 from harness.model import Check, NotRun, Report, Scenario, Target
 from harness.model.events import CheckFinished, CheckSkipped, CheckStarted, Noticed, RunFinished, RunStarted
@@ -181,16 +181,15 @@ class _Run:
                         tally=tally,
                     )
                 )
-        except (InconclusiveError, UsageError) as error:
-            # What the person asked for was checked before; by now it is the world that has changed.
-            tally.troubles.append(str(error))
         except asyncio.CancelledError:
             tally.troubles.append("it was stopped before it was done")
             raise
         except Exception as error:
-            if not is_connection_lost(error):
+            # Several clients meet the same trouble at the same moment, so they come in groups.
+            troubles = [_trouble(each) for each in _leaves(error)]
+            if None in troubles:
                 raise
-            tally.troubles.append(f"the connection to Postgres was lost: {describe(error)}")
+            tally.troubles += [trouble for trouble in troubles if trouble is not None]
         finally:
             self.checks.append(tally.check())
             self.listen(CheckFinished(check=self.checks[-1]))
@@ -210,3 +209,22 @@ class _Run:
         self.not_run.append(
             NotRun(scenario=scenario.name, engine=engine.name, reason=reason, asked_for=asked_for)
         )
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    """Yield the errors of a group, and of the groups in it; an error that is none is its own only leaf."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _trouble(error: Exception) -> str | None:
+    """Return what to say of an error that ended a check; ``None`` when it is a bug of ours.
+
+    A usage error is none any more: what the person asked for was checked before, so the world has changed.
+    """
+    if isinstance(error, OversellError):
+        return str(error)
+    return f"the connection to Postgres was lost: {describe(error)}" if is_connection_lost(error) else None

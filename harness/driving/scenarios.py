@@ -47,7 +47,7 @@ class ScenarioFile:
         """
         try:
             made = self.make(self.buyers if buyers is None else buyers)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"Scenario {self.name!r} ({self.path}): {_said(error)}") from error
         if not isinstance(made, Scenario):
             raise UsageError(
@@ -117,18 +117,21 @@ def _import(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise UsageError(f"{path}, line {error.lineno}: {error.msg}.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{path} cannot be imported: {_said(error)}") from error
     return module
 
 
 def _default_buyers(path: Path, make: Callable[[int], Scenario]) -> int:
-    parameters = list(inspect.signature(make).parameters.values())
+    try:
+        parameters = list(inspect.signature(make).parameters.values())
+    except ValueError:  # something built in, which has none
+        parameters = []
     if len(parameters) != 1 or not isinstance(parameters[0].default, int):
         raise UsageError(f"{path}: scenario() takes one argument with a default: buyers: int = N.")
     default: int = parameters[0].default
     return default
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -94,13 +94,13 @@ class _Crowd:
     async def run(self, tally: Tally) -> None:
         """Run every phase once on fresh stock, and have what is left judged."""
         scenario, running = self.trial.scenario, self.trial.running
-        await self.fill()
         sale = await running.open_sale(scenario.tickets)
         recorder = Recorder()
         states: list[Books] = []
         spread: float | None = None
         async with _watching(self.trial, sale, states):
             for number, phase in enumerate(scenario.phases):
+                await self.fill()
                 barrier = Barrier()
                 await self._run_phase(sale, number, phase, recorder, barrier, tally.runs)
                 spread = barrier.spread() or spread

@@ -53,7 +53,7 @@ class Address:
     def parse(cls, url: str) -> Address:
         """Read an address.
 
-        :raises UsageError: when the URL is not http(s), has no host, or holds a password.
+        :raises UsageError: when the URL is not http(s), has no host, or holds a password or a query.
         """
         try:
             parts = urlsplit(url)
@@ -64,6 +64,8 @@ class Address:
             raise UsageError(f"A service is named by http://HOST[:PORT], not {parts.scheme}://….")
         if parts.username is not None:
             raise UsageError("A service's URL must not hold a user name or password.")
+        if parts.query or parts.fragment:
+            raise UsageError("A service's URL ends with its path: no query, no fragment.")
         encrypted = parts.scheme == "https"
         return cls(parts.hostname, port or (443 if encrypted else 80), encrypted, parts.path.rstrip("/"))
 
@@ -133,7 +135,8 @@ class HttpConnection:
         return self._wire
 
     def _request(self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes) -> h11.Request:
-        host = f"{self._address.host}:{self._address.port}"
+        name = self._address.host
+        host = f"{f'[{name}]' if ':' in name else name}:{self._address.port}"
         fields = {"Host": host, **(headers or {})}
         if body or method == "POST":
             fields["Content-Length"] = str(len(body))

@@ -12,6 +12,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from harness.model import Answer, Cancel, Feature, Outcome, Proof, ReadAvailability, Reserve
 from harness.targets import _ticketing
@@ -177,7 +178,7 @@ class HttpClient:
     async def _cancel(self, operation: Cancel, gate: Gate) -> Answer:
         if operation.reservation is None:
             return Answer(Outcome.INVALID, detail="nothing to cancel")
-        path = f"/api/rsvp/{operation.reservation}"
+        path = f"/api/rsvp/{quote(operation.reservation, safe='')}"
         return read_answer(await self._http.request("DELETE", path, gate=gate), 200, 204)
 
     async def _availability(self, sale: _ticketing.Sale, operation: ReadAvailability, gate: Gate) -> Answer:

@@ -27,7 +27,7 @@ def _make(spec: str) -> Target:
     if inspect.isclass(thing) or inspect.isfunction(thing):
         try:
             thing = thing()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"Target {spec!r} cannot be made: {type(error).__name__}: {error}") from error
     return _checked(spec, thing)
 
@@ -42,7 +42,7 @@ def _import(name: str) -> Any:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(f"No module named {name!r}; looked in {here} and on sys.path.") from error
         raise UsageError(f"Module {name!r} cannot be imported: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"Module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
 
 
