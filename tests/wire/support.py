@@ -1,0 +1,98 @@
+"""Controllers for tests: one that writes everything down, one that holds until told."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from harness.wire import PROCEED, Decision, Proxy, Result, SessionInfo, Statement, address_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+BOUND = 20.0
+"""Seconds after which a test that waits has failed."""
+
+
+class Recorder:
+    """Lets everything through, one after another, and writes down what it was asked and told."""
+
+    def __init__(self, decide: Callable[[str, Statement], Decision] | None = None) -> None:
+        self.log: list[tuple[str, str, str]] = []
+        self.statements: list[Statement] = []
+        self.executions: list[tuple[Statement, Result]] = []
+        self.results: list[tuple[Statement, Result]] = []
+        self.opened: list[SessionInfo] = []
+        self.closed: list[SessionInfo] = []
+        self._decide = decide
+
+    def session_opened(self, session: SessionInfo) -> None:
+        self.opened.append(session)
+
+    async def before_execute(self, statement: Statement) -> Decision:
+        self.statements.append(statement)
+        return await self._ask("execute", statement)
+
+    async def before_commit(self, statement: Statement) -> Decision:
+        return await self._ask("commit", statement)
+
+    def executed(self, statement: Statement, result: Result) -> None:
+        self.executions.append((statement, result))
+        self._note("executed", statement, result)
+
+    def finished(self, statement: Statement, result: Result) -> None:
+        self.results.append((statement, result))
+        self._note("finished", statement, result)
+
+    def session_closed(self, session: SessionInfo) -> None:
+        self.closed.append(session)
+
+    def of(self, word: str) -> list[tuple[str, str, str]]:
+        """What was noted about the statements whose text holds a word."""
+        return [entry for entry in self.log if word in entry[1]]
+
+    async def _ask(self, moment: str, statement: Statement) -> Decision:
+        await asyncio.sleep(0)
+        self.log.append((moment, statement.sql, statement.kind))
+        return self._decide(moment, statement) if self._decide else PROCEED
+
+    def _note(self, what: str, statement: Statement, result: Result) -> None:
+        told = result.sqlstate or "/".join(result.tags)
+        self.log.append((what, statement.sql, "lost" if result.lost else told))
+
+
+class Holder(Recorder):
+    """Holds every point until it is released by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: dict[tuple[str, int], asyncio.Future[Decision]] = {}
+        self._changed = asyncio.Condition()
+
+    async def _ask(self, moment: str, statement: Statement) -> Decision:
+        self.log.append((moment, statement.sql, statement.kind))
+        held: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._held[moment, statement.session] = held
+        async with self._changed:
+            self._changed.notify_all()
+        return await held
+
+    async def wait_for(self, moment: str, count: int) -> list[int]:
+        """Wait until so many sessions are held at a moment, and return them in order."""
+        async with asyncio.timeout(BOUND), self._changed:
+            await self._changed.wait_for(lambda: len(self.held(moment)) >= count)
+        return self.held(moment)
+
+    def held(self, moment: str) -> list[int]:
+        return sorted(session for what, session in self._held if what == moment)
+
+    def release(self, moment: str, session: int, decision: Decision = PROCEED) -> None:
+        self._held.pop((moment, session)).set_result(decision)
+
+
+@asynccontextmanager
+async def proxied(url: str, **options: object) -> AsyncIterator[tuple[Proxy, str]]:
+    """A proxy before a database, and the URL through it."""
+    async with Proxy(address_of(url), **options) as proxy:  # type: ignore[arg-type]  # checked by Proxy
+        yield proxy, proxy.url(url)
