@@ -124,7 +124,6 @@ async function refresh() {
 
 function show(kind, message) {
   result.className = `notice ${kind}`;
-  result.hidden = false;
   result.textContent = message;
 }
 
