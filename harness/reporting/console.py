@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -41,11 +41,19 @@ _SIGN_OF_LIFE_SECONDS = 10.0
 
 
 class ReportConsole(Console):
-    """A console that falls silent when its reader has gone away.
+    """A console that falls silent when its reader has gone away, and that is wide where it is a log.
 
     Rich's own answer to a broken pipe is to exit with code 1, which here would read as *violated*, and to
-    send standard output to nowhere, where ``--json`` writes.
+    send standard output to nowhere, where ``--json`` writes. A log has no width of its own; in the 80
+    columns that Rich assumes, a table breaks words.
+
+    :param options: those of :class:`rich.console.Console`.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if not _is_screen(self) and "width" not in options:
+            self.width = _LOG_WIDTH
 
     def on_broken_pipe(self) -> None:
         """Fall silent."""
@@ -111,7 +119,7 @@ class ConsoleReporter:
 
     def _begin(self, event: CheckStarted) -> None:
         self._spoken = self._clock()
-        if self._console.is_terminal:
+        if _is_screen(self._console):
             self._live = self._live or self._open_live()
             title = cut(f"[{self._finished + 1}/{self._total}] {event.scenario} / {event.engine}", 60)
             if self._task is not None:
@@ -154,7 +162,7 @@ class ConsoleReporter:
         if check.hits:
             runs = f"broken in {check.hits:,} of {runs}"
         place = f"[{self._finished}/{self._total}]" if self._total else ""
-        line = Text(f"{place} {words.check_title(check)}: ".lstrip())
+        line = Text(f"{one_line(f'{place} {words.check_title(check)}')}: ")
         line.append(check.verdict, STYLES[check.verdict])
         line.append(f", {runs}, {words.duration(check.seconds)}")
         self._print(line)
@@ -173,13 +181,18 @@ def print_report(report: Report, folder: Path, console: Console) -> None:
     """
     console.print()
     if report.checks:
-        # A log has no width of its own, and a table squeezed into the assumed 80 columns breaks words.
-        console.print(_table(report.checks), width=None if console.is_terminal else _LOG_WIDTH)
+        console.print(_table(report.checks))
+        console.print()
     for line in _sections(report, folder):
         if isinstance(line, Text):
             _say(console, line)
         else:
             console.print(line)
+
+
+def _is_screen(console: Console) -> bool:
+    # Colour may be forced upon a log, which is no reason to redraw lines in it.
+    return console.is_interactive and console.file.isatty()
 
 
 def _say(console: Console, line: Text) -> None:
@@ -188,12 +201,13 @@ def _say(console: Console, line: Text) -> None:
 
 
 def _table(checks: Iterable[Check]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), highlight=False)
+    # One blank between columns: with names of usual length it fits a terminal of 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for heading in ("scenario", "engine"):
         table.add_column(heading, overflow="fold")
     table.add_column("verdict", no_wrap=True)
-    for heading in ("runs", "hits", "operations", "overlapping", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("runs", "hits", "operations", "most\noverlapping", "seconds"):
+        table.add_column(heading, justify="right")
     for check in checks:
         numbers = (check.runs, check.hits, check.operations, check.overlapping)
         table.add_row(

@@ -7,6 +7,7 @@ as a pass.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -52,13 +53,21 @@ def _suite(name: str, report: Report, cases: list[ET.Element], seconds: float) -
     suite = ET.Element("testsuite", name=one_line(name))
     _count(suite, cases)
     suite.set("time", _seconds(seconds))
-    # The format's time stamps have no zone; ours are UTC.
-    suite.set("timestamp", one_line(report.started)[:19])
+    if stamp := _timestamp(report.started):
+        suite.set("timestamp", stamp)
     properties = ET.SubElement(suite, "properties")
     for key in ("target", "database", "seed", "verdict"):
         ET.SubElement(properties, "property", name=key, value=one_line(str(getattr(report, key))))
     suite.extend(cases)
     return suite
+
+
+def _timestamp(started: str) -> str | None:
+    # The format's time stamps have no zone; ours are UTC.
+    try:
+        return datetime.fromisoformat(started).replace(tzinfo=None).isoformat(timespec="seconds")
+    except ValueError:
+        return None
 
 
 def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:

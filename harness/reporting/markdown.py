@@ -7,16 +7,18 @@ Names and messages come from the code under test, so everything that Markdown, H
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.model import Verdict
 from harness.reporting import words
 from harness.reporting.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from harness.model import Check, Report, Violation
+    from harness.model import Check, NotRun, Report, Violation
+
+T = TypeVar("T")
 
 MARKDOWN_FILE = "report.md"
 
@@ -36,14 +38,11 @@ def render_markdown(report: Report) -> str:
     paragraphs = [
         f"## {_MARKS[report.verdict]} oversell: {report.verdict}",
         f"{words.MEANINGS[report.verdict].capitalize()} (exit code {report.verdict.exit_code}).",
-        *_bullets("Why it is inconclusive", map(escape, report.reasons)),
+        *_bullets("Why it is inconclusive", report.reasons, escape),
         _table(report),
         *_violations(report),
-        *_bullets("Not judged", _not_judged(report)),
-        *_bullets(
-            "Not run",
-            (f"{escape(f'{skip.scenario} / {skip.engine}: {skip.reason}')}" for skip in report.not_run),
-        ),
+        *_not_judged(report),
+        *_bullets("Not run", report.not_run, _skipped),
         _facts(report),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
@@ -84,7 +83,7 @@ def _row(check: Check) -> str:
 
 def _violations(report: Report) -> Iterable[str]:
     found = [(check, violation) for check in report.checks for violation in check.violations]
-    return _bullets("What was broken", (_sentence(check, violation) for check, violation in found))
+    return _bullets("What was broken", found, lambda pair: _sentence(*pair))
 
 
 def _sentence(check: Check, violation: Violation) -> str:
@@ -100,17 +99,23 @@ def _code(text: str) -> str:
     return cut(text, 100).replace("`", "'")
 
 
+def _skipped(skip: NotRun) -> str:
+    return escape(f"{skip.scenario} / {skip.engine}: {skip.reason}")
+
+
 def _not_judged(report: Report) -> Iterable[str]:
-    for (law, reason), titles in words.not_judged(report.checks).items():
-        yield f"{escape(law)}: {escape(reason or 'no reason given')} ({escape(words.where(titles, report))})"
+    def line(item: tuple[tuple[str, str], tuple[str, ...]]) -> str:
+        (law, reason), titles = item
+        return escape(f"{law}: {reason or 'no reason given'} ({words.where(titles, report)})")
+
+    return _bullets("Not judged", list(words.not_judged(report.checks).items()), line)
 
 
-def _bullets(heading: str, lines: Iterable[str]) -> Iterable[str]:
-    lines = list(lines)
-    shown = [f"- {line}" for line in lines[:_MOST_LINES]]
-    if len(lines) > _MOST_LINES:
-        shown.append(f"- and {len(lines) - _MOST_LINES} more, in `verdict.json`")
-    return [f"### {heading}", "\n".join(shown)] if lines else []
+def _bullets(heading: str, items: Sequence[T], line: Callable[[T], str]) -> Iterable[str]:
+    shown = [f"- {line(item)}" for item in items[:_MOST_LINES]]
+    if len(items) > _MOST_LINES:
+        shown.append(f"- and {len(items) - _MOST_LINES:,} more, in `verdict.json`")
+    return [f"### {heading}", "\n".join(shown)] if items else []
 
 
 def _facts(report: Report) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from harness import model
 from harness.model.operations import operation_from_dict, operation_to_dict
+from harness.reporting.text import without_passwords
 
 # The model imports these for the type checker only; the names are looked up here instead.
 _NAMES = {"Mapping": Mapping, **vars(model)}
@@ -22,7 +23,7 @@ _JSON_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or 
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value of the model as dicts, lists, texts and numbers; sets come out sorted."""
+    """Return a value of the model as dicts, lists, texts and numbers; sets come out sorted, no passwords."""
     if isinstance(value, _OPERATIONS):
         return {name: to_plain(item) for name, item in operation_to_dict(value).items()}
     if is_dataclass(value):
@@ -33,7 +34,9 @@ def to_plain(value: Any) -> Any:
         return sorted(to_plain(item) for item in value)
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
-    return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value.value
+    return without_passwords(value) if isinstance(value, str) else value
 
 
 def from_plain(kind: Any, data: Any, where: str = "document") -> Any:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.reporting.text import cut
 from harness.reporting.words import operation_words
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _NANOSECONDS = 1_000_000
 _NARROWEST = 0.6
+_LONGEST_ANSWER = 300
 MOST_LANES = 40
 MOST_ROWS = 200
 
@@ -122,7 +124,7 @@ def _row(call: Call, evidence: Evidence, start: int) -> Row:
         phase=phases[call.phase].title if 0 <= call.phase < len(phases) else str(call.phase),
         operation=operation_words(call.operation),
         outcome=call.outcome.value,
-        told=", ".join(filter(None, (call.answer.detail, remaining))),
+        told=", ".join(filter(None, (cut(call.answer.detail, _LONGEST_ANSWER), remaining))),
     )
 
 

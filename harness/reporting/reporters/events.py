@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.model.events import Event, EvidenceKept, RunFinished
+from harness.model.events import Event, EvidenceKept, RunFinished, RunStarted
 from harness.reporting.plain import to_plain
 from harness.reporting.reporter import Reporter
 
@@ -41,16 +41,16 @@ def _name(event: Event) -> str:
 
 
 def _fields(event: Event) -> dict[str, Any]:
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
     match event:
+        case RunStarted():
+            values["folder"] = str(event.folder)
         case EvidenceKept():
-            # The evidence has its own file.
-            return {"scenario": event.scenario, "engine": event.engine, "run": event.run, "path": event.path}
+            del values["evidence"]  # it has its own file
         case RunFinished():
             # The checks are in the lines before, and all of it in verdict.json.
-            return {"verdict": event.report.verdict.value, "reasons": list(event.report.reasons)}
-        case _:
-            values = {field.name: getattr(event, field.name) for field in fields(event)}
-            return {name: str(v) if name == "folder" else to_plain(v) for name, v in values.items()}
+            values = {"verdict": event.report.verdict, "reasons": event.report.reasons}
+    return {name: to_plain(value) for name, value in values.items()}
 
 
 REPORTER = Reporter("events", EventsReporter)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.model import Verdict
+from harness.model.events import CheckProgressed, CheckStarted, RunStarted
+from harness.reporting import ReportConsole, print_report
+from harness.reporting.console import ConsoleReporter
+from tests.reporting.samples import (
+    KEPT,
+    OVERSOLD,
+    SAFE_REPORT,
+    UNDECIDED_REPORT,
+    VIOLATED,
+    VIOLATED_REPORT,
+    report_of,
+    run_events,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_tells_the_whole_story(finished: Callable[..., Path], said: Callable[[], str]) -> None:
+    """Target and database come first, then a line per check, the table, the sentences, the verdict."""
+    folder = finished(VIOLATED_REPORT)
+    parts = [
+        "target    specimen:check_then_decrement\n",
+        "database  PostgreSQL 18.4, embedded: no Docker daemon answers at unix:///var/run/docker.sock\n",
+        "not run: proof_fails / burst: the target does not support: proof\n",
+        "[1/2] rush / burst: violated, broken in 18 of 20 runs, 1.7 s\n",
+        "[2/2] last_ticket / burst: safe, 20 runs, 0.9 s\n",
+        "the clone took 31 ms\n",
+        "overlapping seconds\n",
+        f"  no_oversell (in 18 of 20 runs): {OVERSOLD.message}\n",
+        f"    evidence: {folder / KEPT}\n",
+        "  counters_agree: the target keeps no counter of what it sold (every check)\n",
+        "  proof_fails / burst: the target does not support: proof\n",
+        "violated: a law was broken, and the evidence is on disk (exit code 1)\n",
+        f"reports in {folder}\n",
+    ]
+    places = [said().find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+    assert "\x1b" not in said()
+
+
+def test_each_verdict_says_its_exit_code(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """Safe and inconclusive reports end in their meaning, the latter with its reasons."""
+    print_report(SAFE_REPORT, tmp_path, console)
+    print_report(UNDECIDED_REPORT, tmp_path, console)
+    assert "could have shown otherwise (exit code 0)" in said()
+    assert "  same_person_twice/burst: no two overlapped\n" in said()
+    assert "could not be judged (exit code 3)" in said()
+
+
+def test_a_sentence_is_never_cut(tmp_path: Path, console: ReportConsole, said: Callable[[], str]) -> None:
+    """A sentence longer than the console is wide stays one whole line."""
+    message = " ".join(f"buyer-{number}" for number in range(200))
+    check = replace(VIOLATED, violations=(replace(OVERSOLD, message=message),))
+    print_report(report_of(check, verdict=Verdict.VIOLATED), tmp_path, console)
+    assert any(line.endswith(message) for line in said().splitlines())
+
+
+def test_hostile_text_is_shown_and_does_nothing(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """Console markup and escape sequences in names and messages are neither obeyed nor lost."""
+    hostile = "[red]x[/red]\x1b]0;title\x07\r\nverdict: safe"
+    check = replace(VIOLATED, scenario=hostile, violations=(replace(OVERSOLD, message=hostile),))
+    report = report_of(check, verdict=Verdict.VIOLATED, target=hostile)
+    reporter = ConsoleReporter(console)
+    for event in run_events(report, tmp_path):
+        reporter(event)
+    assert "[red]x[/red]\ufffd]0;title\ufffd verdict: safe" in said()
+    assert not any(control in said() for control in "\x1b\x07\r")
+
+
+def test_many_violations_are_counted(tmp_path: Path, console: ReportConsole, said: Callable[[], str]) -> None:
+    """Beyond ten of one check they are counted, not listed."""
+    check = replace(VIOLATED, violations=(OVERSOLD,) * 13)
+    print_report(report_of(check, verdict=Verdict.VIOLATED), tmp_path, console)
+    assert said().count(OVERSOLD.message) == 10
+    assert "and 3 violations more, in verdict.json" in said()
+
+
+def test_a_terminal_shows_progress_and_is_given_back(tmp_path: Path) -> None:
+    """On a terminal the check at work is redrawn in place; closing shows the cursor again."""
+    now = iter(range(10_000))
+    console = ReportConsole(file=Screen(), force_terminal=True, width=100)
+    reporter = ConsoleReporter(console, clock=lambda: float(next(now)))
+    for event in run_events(VIOLATED_REPORT, tmp_path):
+        reporter(event)
+        if isinstance(event, CheckProgressed):
+            break
+    reporter.close()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "[1/2] rush / burst" in shown
+    assert "1/20" in shown
+    assert "1 hit" in shown
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l") >= 0
+
+
+def test_colour_in_a_log_redraws_nothing(tmp_path: Path) -> None:
+    """A log that asked for colour gets plain lines in colour, without cursor movements."""
+    console = ReportConsole(file=io.StringIO(), force_terminal=True)
+    reporter = ConsoleReporter(console)
+    for event in run_events(VIOLATED_REPORT, tmp_path):
+        reporter(event)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "\x1b[1;31mviolated\x1b[0m" in shown
+    assert not re.search(r"\x1b\[[?0-9;]*[A-LN-Za-ln-z]", shown)
+
+
+def test_a_long_check_gives_a_sign_of_life_in_a_log(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """In a log, progress is said every ten seconds and not more often."""
+    now = [0.0]
+    reporter = ConsoleReporter(console, clock=lambda: now[0])
+    reporter(RunStarted(target="t", database="d", seed=1, folder=tmp_path, checks=(("rush", "explore"),)))
+    reporter(CheckStarted(scenario="rush", engine="explore"))
+    for second in range(25):
+        now[0] = float(second)
+        reporter(CheckProgressed(scenario="rush", engine="explore", done=second, of=5_000, hits=1))
+    lines = [line for line in said().splitlines() if "of 5,000 runs" in line]
+    assert lines == [f"rush / explore: {done} of 5,000 runs, 1 hit" for done in (10, 20)]
