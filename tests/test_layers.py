@@ -66,7 +66,7 @@ def rows(page: str) -> Mapping[str, set[str]]:
 def below(table: Mapping[str, set[str]], room: str) -> set[str]:
     """Return the rooms that the table names for a room, and all that is named for those."""
     found: set[str] = set()
-    new = set(table[room])
+    new = set(table.get(room, ()))
     while new:
         found |= new
         new = {name for known in new for name in table[known]} - found
