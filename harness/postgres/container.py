@@ -17,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from harness.errors import UsageError
 from harness.postgres._guardian import docker_connection
@@ -26,7 +27,7 @@ from harness.postgres.settings import arguments
 from harness.postgres.urls import build_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from harness.postgres.reaper import Reaper
 
@@ -42,6 +43,7 @@ READY_TIMEOUT = 60.0
 
 _PORT = 5432
 _USER = "postgres"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 T = TypeVar("T")
 
@@ -109,6 +111,7 @@ async def run_container(
     :raises UsageError: when there is no daemon, no image, or the server does not come up.
     """
     host = docker_host()
+    _require_near(host)
     await _aside(lambda: daemon_version(host))
     await _aside(lambda: _require_image(image, patience, notice))
     name = f"oversell-{new_run()}"
@@ -117,10 +120,9 @@ async def run_container(
     reaper.watch_container(name, host)
     try:
         await finish(asyncio.to_thread(_start, container, image))
-        address, port = await asyncio.to_thread(_address, container)
-        url = build_url(user=_USER, password=password, host=address, port=port)
-        await _await_server(url, container, image)
-        yield url
+        places = await asyncio.to_thread(_places, container)
+        urls = [build_url(user=_USER, password=password, host=host, port=port) for host, port in places]
+        yield await _await_server(urls, container, image)
     finally:
         await finish(asyncio.to_thread(_remove, container))
         reaper.release(name)
@@ -156,11 +158,18 @@ def _start(container: Any, image: str) -> None:
         container.start()
 
 
-def _address(container: Any) -> tuple[str, int]:
-    """Return where the container's server can be reached from here."""
+def _places(container: Any) -> list[tuple[str, int]]:
+    """Return where the server may be reached: at its published port, or, when we are in a container
+    ourselves and so have another 127.0.0.1 than the daemon, on the network between the containers.
+    """
     with _told_plainly("the container's port was not published"):
-        host = str(container.get_container_host_ip())
-        return "127.0.0.1" if host == "localhost" else host, int(container.get_exposed_port(_PORT))
+        made = container.get_wrapped_container()
+        made.reload()
+        network = made.attrs["NetworkSettings"]
+        published = (network["Ports"].get(f"{_PORT}/tcp") or [])[:1]
+        places = [("127.0.0.1", int(each["HostPort"])) for each in published]
+        inner = [each.get("IPAddress") for each in network["Networks"].values()]
+        return places + [(address, _PORT) for address in inner if address]
 
 
 def _remove(container: Any) -> None:
@@ -169,20 +178,30 @@ def _remove(container: Any) -> None:
         container.stop(force=True, delete_volume=True)
 
 
-async def _await_server(url: str, container: Any, image: str) -> None:
-    """Wait until the server in the container lets us in, as long as the container runs."""
+async def _await_server(urls: Sequence[str], container: Any, image: str) -> str:
+    """Wait until the server in the container lets us in, as long as the container runs; return how."""
     deadline = time.monotonic() + READY_TIMEOUT
+    trouble: UsageError | None = None
     while True:
-        try:
-            connection = await connect(url, timeout=5)
-        except UsageError as error:
-            if time.monotonic() > deadline:
-                raise UsageError(f"the server in a container of {image} never got ready: {error}") from error
-            await asyncio.to_thread(_require_running, container, image)
-            await asyncio.sleep(0.1)
-        else:
-            connection.terminate()
-            return
+        for url in urls:
+            try:
+                connection = await connect(url, timeout=5)
+            except UsageError as error:
+                trouble = error
+            else:
+                connection.terminate()
+                return url
+        await asyncio.to_thread(_require_running, container, image)
+        if time.monotonic() > deadline:
+            raise UsageError(f"the server in a container of {image} never got ready: {trouble}")
+        await asyncio.sleep(0.1)
+
+
+def _require_near(host: str) -> None:
+    """Refuse a daemon on another machine: our containers' ports are published on its 127.0.0.1 only."""
+    address = urlsplit(host)
+    if address.scheme in ("tcp", "http", "https", "ssh") and address.hostname not in _LOOPBACK:
+        raise UsageError(f"the Docker daemon at {host} is on another machine, out of reach of its containers")
 
 
 def _require_running(container: Any, image: str) -> None:

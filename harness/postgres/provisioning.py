@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.postgres import existing
-from harness.postgres.connecting import connect
+from harness.postgres.connecting import CONNECT_TIMEOUT, connect
 from harness.postgres.container import DEFAULT_IMAGE, run_container
 from harness.postgres.embedded import run_embedded
 from harness.postgres.reaper import Reaper
@@ -121,7 +121,7 @@ class _Starter:
 
     async def existing(self, url: str, disposable: bool) -> Server:
         """Use the server behind a URL, once it has been found fit."""
-        connection = await connect(url)
+        connection = await connect(url, timeout=CONNECT_TIMEOUT)
         try:
             _require_version(connection)
             await existing.require_usable(connection, url, disposable=disposable)

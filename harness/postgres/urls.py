@@ -76,4 +76,4 @@ def build_url(*, user: str, password: str, host: str, port: int) -> str:
 def _query_without(query: str, names: frozenset[str]) -> str:
     """Return a URL's query with some parameters left out, question mark included."""
     kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in names]
-    return f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+    return f"?{urlencode(kept, quote_via=quote, safe='/')}" if kept else ""

@@ -1,0 +1,160 @@
+"""What the Postgres tests share: scripted peers, child processes, and bounded waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+LIMIT = 60.0
+"""Seconds anything may take before a test gives up."""
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll until the condition holds; fail when it never does."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {LIMIT:g} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; a zombie does not."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@contextlib.asynccontextmanager
+async def peer(behave: Peer) -> AsyncIterator[int]:
+    """Listen on a port and let a script deal with whoever connects; yield the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await behave(reader, writer)
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept, and never say a word."""
+    while await reader.read(1024):
+        pass
+
+
+async def web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as something that is no Postgres."""
+    await reader.read(8)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+    await writer.drain()
+    await silence(reader, writer)
+
+
+async def postgres_9_6(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Let anybody in as a PostgreSQL 9.6 would, then answer nothing."""
+    length, code = struct.unpack("!ii", await reader.readexactly(8))
+    if code == 80877103:  # SSLRequest
+        writer.write(b"N")
+        length, code = struct.unpack("!ii", await reader.readexactly(8))
+    await reader.readexactly(length - 8)
+    writer.write(_message(b"R", struct.pack("!i", 0)))
+    for name, value in (("server_version", "9.6.24"), ("client_encoding", "UTF8"), ("TimeZone", "UTC")):
+        writer.write(_message(b"S", f"{name}\0{value}\0".encode()))
+    writer.write(_message(b"Z", b"I"))
+    await writer.drain()
+    await silence(reader, writer)
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+_CHILD = """
+import asyncio, json, os, sys
+from harness.postgres import connect, provision
+
+async def facts(server):
+    connection = await connect(server.url("postgres"))
+    try:
+        return await connection.fetchrow(
+            "SELECT current_setting('data_directory') AS data, pg_read_file('postmaster.pid') AS lock,"
+            "pg_read_file('/etc/hostname', true) AS host")
+    finally:
+        await connection.close()
+
+async def main(choice, image, ending):
+    async with provision(choice, image=image or None) as server:
+        async with server.empty("child"):
+            found = await facts(server)
+            print(json.dumps({"data": found["data"], "postmaster": int(found["lock"].split()[0]),
+                              "host": found["host"].strip(), "kind": server.kind}), flush=True)
+            if ending == "raise":
+                raise RuntimeError("on purpose")
+            if ending == "wait":
+                await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process of ours with a server of its own."""
+
+    process: subprocess.Popen[str]
+    kind: str
+    data: Path
+    postmaster: int
+    host: str
+
+    @property
+    def folder(self) -> Path:
+        """The private folder around the data folder."""
+        return self.data.parent
+
+    def ended(self) -> int:
+        """Wait for its end and return the exit code."""
+        return self.process.wait(timeout=LIMIT)
+
+
+@contextlib.contextmanager
+def child(choice: str, ending: str, *, image: str = "") -> Iterator[Child]:
+    """Run a process that brings up a server; it then returns, raises or waits."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, choice, image, ending],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        facts: dict[str, Any] = json.loads(line)
+        yield Child(process, facts["kind"], Path(facts["data"]), facts["postmaster"], facts["host"])
+    finally:
+        process.kill()
+        process.communicate(timeout=LIMIT)
