@@ -144,7 +144,7 @@ def combine(
         f"{check.scenario}/{check.engine}: {reason}"
         for check in checks
         if check.verdict is Verdict.INCONCLUSIVE
-        for reason in check.reasons
+        for reason in check.reasons or ("it could not be judged",)
     ]
     reasons += [f"{skip.scenario}/{skip.engine}: {skip.reason}" for skip in not_run if skip.asked_for]
     reasons += troubles
