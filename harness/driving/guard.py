@@ -49,18 +49,19 @@ async def started(target: Target, database: str, folder: Path) -> AsyncIterator[
 
     :raises TargetFailedError: when it does not start within a minute, or raises on the way.
     """
-    context = await _bounded("starting", lambda: _context(target, database, folder), _START_TIMEOUT)
-    running = await _bounded("starting", context.__aenter__, _START_TIMEOUT)
+    context, running = await _bounded(
+        "starting", lambda: _entered(target.start(database, folder)), _START_TIMEOUT
+    )
     try:
         yield _Guarded(running)
     finally:
         await _bounded("stopping", lambda: context.__aexit__(None, None, None), _CALL_TIMEOUT)
 
 
-async def _context(
-    target: Target, database: str, folder: Path
-) -> AbstractAsyncContextManager[Running, bool | None]:
-    return target.start(database, folder)
+async def _entered(
+    context: AbstractAsyncContextManager[Running],
+) -> tuple[AbstractAsyncContextManager[Running], Running]:
+    return context, await context.__aenter__()
 
 
 class _Guarded:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.model.events import Listener
 
 THE_QUESTION = "no_oversell"
-"""The law that must have been judged before anything is called safe, unless others were asked for."""
+"""The law that must have been judged before anything is called safe, unless others were named."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +151,7 @@ class Tally:
         yield from self._unjudged()
 
     def _unjudged(self) -> Iterable[str]:
-        asked = self.laws or (THE_QUESTION,)
+        asked = self.laws or self.scenario.laws or (THE_QUESTION,)
         for name in asked:
             result = self._results.get(name)
             if result is not None and result.judgement is Judgement.NOT_JUDGED:
