@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from harness.service.errors import (
     DatabaseUnreachableError,
     OutcomeUnknownError,
     TooLargeError,
+    TooSlowError,
     UnknownProofError,
     WrongMediaTypeError,
 )
@@ -91,7 +93,7 @@ async def check_rsvp_body(request: Request[Any, Any, Any]) -> None:
     media_type = request.content_type[0]
     if media_type not in ("application/json", "text/plain", ""):
         raise WrongMediaTypeError(f"An RSVP is sent as application/json, not as {media_type}.")
-    read_rsvp(await request.body())
+    read_rsvp(await _whole_body(request))
 
 
 async def check_upload(request: Request[Any, Any, Any]) -> None:
@@ -103,7 +105,19 @@ async def check_upload(request: Request[Any, Any, Any]) -> None:
     """
     if request.content_type[0] != RequestEncodingType.MULTI_PART:
         raise WrongMediaTypeError("A payment proof is sent as multipart/form-data, in the field 'file'.")
-    await request.body()
+    await _whole_body(request)
+
+
+async def _whole_body(request: Request[Any, Any, Any]) -> bytes:
+    """Return the body once all of it is here; Litestar keeps it for the handler.
+
+    :raises TooSlowError: when that takes too long.
+    """
+    try:
+        async with asyncio.timeout(request.app.state.settings.body_wait):
+            return await request.body()
+    except TimeoutError:
+        raise TooSlowError("The body did not arrive in time.") from None
 
 
 @post(
@@ -118,6 +132,7 @@ async def check_upload(request: Request[Any, Any, Any]) -> None:
         DuplicateRsvpError,
         SoldOutError,
         SaleClosedError,
+        TooSlowError,
         TooLargeError,
         WrongMediaTypeError,
         IdempotencyKeyReusedError,
@@ -185,7 +200,7 @@ async def get_availability(
     "/api/payment-proofs",
     before_request=check_upload,
     request_max_body_size=PROOF_LIMIT + BODY_LIMIT,
-    responses=refused_by(BadRequestError, TooLargeError, WrongMediaTypeError),
+    responses=refused_by(BadRequestError, TooSlowError, TooLargeError, WrongMediaTypeError),
     response_description="The proof is stored.",
     operation_id="uploadPaymentProof",
     summary="Upload a payment proof",

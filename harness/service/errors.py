@@ -46,6 +46,10 @@ class WrongMediaTypeError(ServiceError):
     """The body, or an uploaded file, is of a kind that is not taken."""
 
 
+class TooSlowError(ServiceError):
+    """The body did not arrive in time."""
+
+
 class TooLargeError(ServiceError):
     """The body, or the file that is uploaded in it, is over the limit."""
 
@@ -85,6 +89,7 @@ REFUSALS: Mapping[type[Exception], Refusal] = {
     InvalidRsvpError: Refusal(400, "invalid"),
     UnknownProofError: Refusal(400, "unknown_payment_proof"),
     NotFoundError: Refusal(404, "not_found"),
+    TooSlowError: Refusal(408, "too_slow"),
     DuplicateRsvpError: Refusal(409, "duplicate_rsvp", definitive=True),
     SoldOutError: Refusal(409, "sold_out", definitive=True),
     SaleClosedError: Refusal(410, "sale_closed", definitive=True),

@@ -19,5 +19,7 @@ class Settings:
     """Seconds a statement may run in all before Postgres ends it (503)."""
     answer_wait: float = 30.0
     """Seconds without any answer from Postgres after which its outcome is called unknown (500)."""
+    body_wait: float = 30.0
+    """Seconds a client has to send its whole body (408)."""
     shutdown_wait: float = 10.0
     """Seconds that requests under way are given to finish once the service is told to stop."""

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from harness.service import Settings
-from tests.service.running import connection_to, running, some_key, tally, until
+from tests.service.running import PATIENCE, connection_to, running, some_key, tally, until
 
 if TYPE_CHECKING:
     import pytest
@@ -68,6 +68,38 @@ async def test_a_request_that_is_cut_short_buys_nothing(own_database: str) -> No
         assert (await sale.rsvp("next")).status_code == 201
         await until(lambda: idle(service))
         assert await sale.sold() == 1
+
+
+async def test_a_body_that_never_ends_is_given_up(own_database: str) -> None:
+    """408 after the bound, without a connection of the pool having been taken."""
+    async with running(own_database, Settings(body_wait=0.1)) as service:
+        sale = await service.sale()
+        reader, writer = await asyncio.open_connection(*service.address)
+        writer.write(raw_rsvp(sale, cut=1))
+        async with asyncio.timeout(PATIENCE):
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(body)["error"] == "too_slow"
+        writer.close()
+        await writer.wait_closed()
+        assert await sale.sold() == 0
+
+
+async def test_a_request_that_never_ends_does_not_hold_up_the_end(own_database: str) -> None:
+    """Told to stop, the service waits for what is under way, but not for ever."""
+    async with asyncio.timeout(PATIENCE), running(own_database, Settings(shutdown_wait=1)) as service:
+        sale = await service.sale()
+        reader, writer = await asyncio.open_connection(*service.address)
+        writer.write(raw_rsvp(sale, cut=1))
+        await writer.drain()
+        assert (await service.client.get("/healthz")).status_code == 200
+        service.stop.set()
+        assert b"rsvp" not in await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    async with connection_to(own_database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM rsvps") == 0
 
 
 async def test_an_exhausted_pool_answers_503_within_a_bound(own_database: str) -> None:
