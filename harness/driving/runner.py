@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from harness.driving.scenarios import ScenarioFile
     from harness.model.events import Listener
     from harness.postgres import Server
 
@@ -39,7 +40,7 @@ class Plan:
     """What to drive, how, and where."""
 
     target: Target
-    scenarios: tuple[Scenario, ...]
+    scenarios: tuple[ScenarioFile, ...]
     engines: tuple[Engine, ...]
     asked_for: frozenset[str] = frozenset()
     """Scenarios that the person named; leaving one of them out leaves a question open."""
@@ -59,7 +60,7 @@ async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
     :raises UsageError: when no database can be had as asked, or a law is named that does not exist.
     :raises asyncio.CancelledError: when interrupted; the report has been handed to ``listen`` before.
     """
-    for names in (plan.laws, *(scenario.laws for scenario in plan.scenarios)):
+    for names in (plan.laws, *(file.build().laws for file in plan.scenarios)):
         for name in names or ():
             LAWS.get(name)
     run_ = _Run(plan, folder, listen)
@@ -152,14 +153,26 @@ class _Run:
 
     def _drivable(self) -> Iterator[tuple[Scenario, Engine]]:
         """Yield what can be driven against this target; the rest is noted as not run."""
-        for scenario in self.plan.scenarios:
-            missing = scenario.needs - self.plan.target.supports
+        for file in self.plan.scenarios:
+            refusals: dict[str, str] = {}
             for engine in self.plan.engines:
-                if not missing:
+                scenario = file.build(engine.crowd(self.plan.settings))
+                reason = self._refusal(scenario, engine)
+                if reason is None:
                     yield scenario, engine
-                    continue
-                reason = f"the target does not support: {', '.join(sorted(missing))}"
-                self._skip(scenario, engine, reason, asked_for=scenario.name in self.plan.asked_for)
+                else:
+                    refusals[engine.name] = reason
+            # Who asked for a scenario has an answer when one engine could drive it.
+            unanswered = file.name in self.plan.asked_for and len(refusals) == len(self.plan.engines)
+            for engine_name, reason in refusals.items():
+                self._skip(file.name, engine_name, reason, asked_for=unanswered)
+
+    def _refusal(self, scenario: Scenario, engine: Engine) -> str | None:
+        """Return why this scenario cannot be driven like that against this target."""
+        missing = scenario.needs - self.plan.target.supports
+        if missing:
+            return f"the target does not support: {', '.join(sorted(missing))}"
+        return engine.refuses(scenario, self.plan.target)
 
     async def _one_check(
         self, server: Server, template: str | None, scenario: Scenario, engine: Engine
@@ -170,12 +183,11 @@ class _Run:
         try:
             async with (
                 self._database(server, template, f"{scenario.name}_{engine.name}") as database,
-                started(self.plan.target, database, self.folder) as running,
             ):
                 await engine.drive(
                     Trial(
                         scenario=scenario,
-                        running=running,
+                        start=lambda url: started(self.plan.target, url, self.folder),
                         database=database,
                         settings=self.plan.settings,
                         tally=tally,
@@ -202,13 +214,11 @@ class _Run:
 
     def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
         for scenario, engine in todo:
-            self._skip(scenario, engine, reason, asked_for=True)
+            self._skip(scenario.name, engine.name, reason, asked_for=True)
             self.listen(CheckSkipped(not_run=self.not_run[-1]))
 
-    def _skip(self, scenario: Scenario, engine: Engine, reason: str, *, asked_for: bool) -> None:
-        self.not_run.append(
-            NotRun(scenario=scenario.name, engine=engine.name, reason=reason, asked_for=asked_for)
-        )
+    def _skip(self, scenario: str, engine: str, reason: str, *, asked_for: bool) -> None:
+        self.not_run.append(NotRun(scenario=scenario, engine=engine, reason=reason, asked_for=asked_for))
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from harness.driving.tally import Tally
-    from harness.model import Running, Scenario
+    from harness.model import Running, Scenario, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,18 @@ class Settings:
     """How often a burst is repeated."""
     operation_timeout: float = 10.0
     """Seconds after which an answer no longer counts as coming."""
+    buyers: int | None = None
+    """Size of the crowd; ``None`` leaves it to the engine, and that to the scenario."""
+    schedules: int = 2000
+    """How many schedules of one scenario an exploration may run."""
+    explore_time: float = 30.0
+    """Seconds an exploration of one scenario may take."""
+    preemptions: int | None = None
+    """How often a client may be left although it could go on; ``None`` sets no bound."""
+    isolation: str | None = None
+    """Default isolation level of the target's sessions, as Postgres writes it; ``None`` leaves the server's."""
+    every_violation: bool = False
+    """Go on exploring after the first schedule that breaks a law."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +41,8 @@ class Trial:
     """One scenario against one running target on a database of its own."""
 
     scenario: Scenario
-    running: Running
+    start: Callable[[str], AbstractAsyncContextManager[Running]]
+    """Starts the target on a database URL: the check's own, or one that leads there another way."""
     database: str
     """URL of the check's own database; what it shows of sessions belongs to this check."""
     settings: Settings
@@ -44,6 +60,12 @@ class Engine(Protocol):
     @property
     def doc(self) -> str:
         """Its documentation page."""
+
+    def crowd(self, settings: Settings) -> int | None:
+        """Return for how many buyers a scenario is made; ``None`` for as many as the scenario says."""
+
+    def refuses(self, scenario: Scenario, target: Target) -> str | None:
+        """Return why this engine cannot drive that, or ``None`` when it can."""
 
     async def drive(self, trial: Trial) -> None:
         """Drive the scenario and hand the evidence of each run to the tally.

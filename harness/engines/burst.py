@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from harness.driving.gate import BarrierGate
     from harness.driving.tally import Tally
-    from harness.driving.trial import Trial
-    from harness.model import Books, Client, Phase, Program
+    from harness.driving.trial import Settings, Trial
+    from harness.model import Books, Client, Phase, Program, Running, Scenario, Target
 
 _ALIKE_WHEN_UNSURE = 4
 """Readings that must agree before the end of a run in which some outcome is unknown."""
@@ -47,10 +47,17 @@ class Burst:
     name: str = "burst"
     doc: str = __doc__ or ""
 
+    def crowd(self, settings: Settings) -> int | None:
+        """Take the scenario's own crowd unless somebody asks for another."""
+        return settings.buyers
+
+    def refuses(self, scenario: Scenario, target: Target) -> str | None:
+        """Drive anything."""
+
     async def drive(self, trial: Trial) -> None:
         """Repeat the scenario and have each run judged."""
         trial.tally.planned = trial.settings.rounds
-        async with _crowd(trial) as crowd:
+        async with trial.start(trial.database) as running, _crowd(trial, running) as crowd:
             for _ in range(trial.settings.rounds):
                 await crowd.run(trial.tally)
 
@@ -59,10 +66,10 @@ ENGINE = Burst()
 
 
 @contextlib.asynccontextmanager
-async def _crowd(trial: Trial) -> AsyncIterator[_Crowd]:
+async def _crowd(trial: Trial, running: Running) -> AsyncIterator[_Crowd]:
     """Connect a client for each program that runs at the same time, and keep them over all runs."""
     monitor = await connect(trial.database)
-    crowd = _Crowd(trial, monitor)
+    crowd = _Crowd(trial, running, monitor)
     try:
         await crowd.fill()
         yield crowd
@@ -74,6 +81,7 @@ async def _crowd(trial: Trial) -> AsyncIterator[_Crowd]:
 @dataclass(slots=True)
 class _Crowd:
     trial: Trial
+    running: Running
     monitor: asyncpg.Connection
     clients: dict[int, Client] = field(default_factory=dict)
     """By place: the n-th program of every phase uses the n-th client."""
@@ -83,7 +91,7 @@ class _Crowd:
         """Connect whoever is missing."""
         for place in range(self.trial.scenario.crowd):
             if place not in self.clients:
-                self.clients[place] = await self.trial.running.connect(f"client-{place + 1}")
+                self.clients[place] = await self.running.connect(f"client-{place + 1}")
 
     async def leave(self) -> None:
         for client in self.clients.values():
@@ -93,12 +101,12 @@ class _Crowd:
 
     async def run(self, tally: Tally) -> None:
         """Run every phase once on fresh stock, and have what is left judged."""
-        scenario, running = self.trial.scenario, self.trial.running
+        scenario, running = self.trial.scenario, self.running
         sale = await running.open_sale(scenario.tickets)
         recorder = Recorder()
         states: list[Books] = []
         spread: float | None = None
-        async with _watching(self.trial, sale, states):
+        async with _watching(self.running, sale, states):
             for number, phase in enumerate(scenario.phases):
                 await self.fill()
                 barrier = Barrier()
@@ -162,13 +170,13 @@ class _Crowd:
 
 
 @contextlib.asynccontextmanager
-async def _watching(trial: Trial, sale: Any, states: list[Books]) -> AsyncIterator[None]:
+async def _watching(running: Running, sale: Any, states: list[Books]) -> AsyncIterator[None]:
     """Read committed states into ``states`` for as long as the block runs."""
     over = asyncio.Event()
 
     async def watch() -> None:
         while not over.is_set():
-            books = await trial.running.books(sale)
+            books = await running.books(sale)
             if not states or states[-1] != books:
                 states.append(books)
             await asyncio.sleep(0)
