@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import secrets
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.postgres import folders
 from harness.postgres._guardian import docker_connection
 from harness.postgres.connecting import connect
 from harness.postgres.server import finish, new_run
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE = "postgres:17-alpine"
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 LABEL = "dev.oversell.run"
-"""The label every container of ours carries; its value is the run's name."""
+"""The label every container of ours carries; its value is the container's name."""
+
+OWNER_LABEL = "dev.oversell.owner"
+"""The label that says on which machine and in which process a container's run is."""
 
 PING_TIMEOUT = 5.0
 API_TIMEOUT = 60.0
@@ -94,11 +99,16 @@ def has_image(image: str) -> bool:
 
 
 def left_over_containers() -> list[str]:
-    """Return the names of all containers that carry our label, running or not."""
+    """Return the names of our containers whose run is not known to be alive.
+
+    :raises UsageError: when the daemon does not say.
+    """
+    # The Docker client leaks its socket when nobody answers: ask ourselves first.
+    daemon_version(docker_host())
     trouble = "the Docker daemon does not list its containers"
     with _told_plainly(trouble), contextlib.closing(_client(PING_TIMEOUT)) as client:
         found = client.containers.list(all=True, filters={"label": LABEL})
-        return sorted(f"{each.name} ({each.status})" for each in found)
+        return sorted(str(each.name) for each in found if _abandoned(each.labels.get(OWNER_LABEL, "")))
 
 
 @contextlib.asynccontextmanager
@@ -147,7 +157,7 @@ def _describe(image: str, name: str, password: str, durable: bool) -> Any:
     container.ports[f"{_PORT}/tcp"] = ("127.0.0.1", None)  # type: ignore[assignment]  # Docker's own form
     return (
         container.with_name(name)
-        .with_kwargs(labels={LABEL: name})
+        .with_kwargs(labels={LABEL: name, OWNER_LABEL: f"{platform.node()}:{os.getpid()}"})
         .with_envs(POSTGRES_USER=_USER, POSTGRES_PASSWORD=password, POSTGRES_DB="postgres")
         .with_command(["postgres", *arguments(durable=durable)])
     )
@@ -236,6 +246,12 @@ def _pull(client: Any, image: str) -> Iterator[dict[str, Any]]:
 
     repository, tag = parse_repository_tag(image)
     yield from client.api.pull(repository, tag=tag or "latest", stream=True, decode=True)
+
+
+def _abandoned(owner: str) -> bool:
+    """Say whether a container's owner is not one of this machine's running processes."""
+    machine, _, pid = owner.rpartition(":")
+    return machine != platform.node() or not (pid.isdecimal() and folders.is_running(int(pid)))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.postgres.connecting import connect
-from harness.postgres.server import APPLICATION, MARKER
+from harness.postgres.server import APPLICATION, MARKER, OLDEST_MAJOR
 from harness.postgres.urls import quote_identifier, redact
 
 if TYPE_CHECKING:
@@ -60,6 +60,17 @@ _LEFT_OVERS = f"""
       )
     ORDER BY datname
 """  # noqa: S608  # constants of ours
+
+
+def require_version(connection: asyncpg.Connection) -> str:
+    """Return the server's version.
+
+    :raises UsageError: when it is too old: cloning with ``STRATEGY WAL_LOG`` came with 15.
+    """
+    version = str(connection.get_settings().server_version).split()[0]
+    if connection.get_server_version().major < OLDEST_MAJOR:
+        raise UsageError(f"PostgreSQL {version} is too old: {OLDEST_MAJOR} or newer is needed.")
+    return version
 
 
 async def require_usable(connection: asyncpg.Connection, url: str, *, disposable: bool) -> None:

@@ -55,7 +55,7 @@ def private_folder(parent: Path, reaper: Reaper) -> Iterator[Path]:
         raise UsageError(f"no folder can be made in {parent}: {error.strerror}; set TMPDIR.") from error
     reaper.watch_folder(folder)
     try:
-        (folder / OWNER_FILE).write_text(str(os.getpid()))
+        (folder / OWNER_FILE).write_text(f"{os.getpid()}\n")
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,14 +68,24 @@ def left_over_folders() -> Sequence[Path]:
     return sorted(each for parent in parents for each in parent.glob(f"{PREFIX}*") if _abandoned(each))
 
 
+def is_running(pid: int) -> bool:
+    """Say whether a process of that number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # Somebody else's, but there.
+    return True
+
+
 def _abandoned(folder: Path) -> bool:
     try:
-        os.kill(int((folder / OWNER_FILE).read_text()), 0)
-    except (ProcessLookupError, ValueError, FileNotFoundError):
+        return not is_running(int((folder / OWNER_FILE).read_text()))
+    except (ValueError, OverflowError, FileNotFoundError):
         return True
     except OSError:
         return False
-    return False
 
 
 def _room_in_memory() -> bool:

@@ -11,14 +11,12 @@ from harness.postgres.connecting import CONNECT_TIMEOUT, connect
 from harness.postgres.container import DEFAULT_IMAGE, run_container
 from harness.postgres.embedded import run_embedded
 from harness.postgres.reaper import Reaper
-from harness.postgres.server import OLDEST_MAJOR, Kind, Server, finish, new_run
+from harness.postgres.server import Kind, Server, finish, new_run
 from harness.postgres.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AsyncExitStack
-
-    import asyncpg
 
 CHOICES = ("auto", "embedded", "container")
 
@@ -123,7 +121,7 @@ class _Starter:
         """Use the server behind a URL, once it has been found fit."""
         connection = await connect(url, timeout=CONNECT_TIMEOUT)
         try:
-            _require_version(connection)
+            existing.require_version(connection)
             await existing.require_usable(connection, url, disposable=disposable)
         finally:
             connection.terminate()
@@ -139,7 +137,7 @@ class _Starter:
             url = await own.enter_async_context(running)
             connection = await connect(url)
             try:
-                version = _require_version(connection)
+                version = existing.require_version(connection)
             finally:
                 connection.terminate()
             description = f"PostgreSQL {version}, {where}"
@@ -147,14 +145,3 @@ class _Starter:
             own.push_async_callback(lambda: finish(server.close()))
             self._stack.push_async_exit(own.pop_all())
             return server
-
-
-def _require_version(connection: asyncpg.Connection) -> str:
-    """Return the server's version.
-
-    :raises UsageError: when it is too old: cloning with ``STRATEGY WAL_LOG`` came with 15.
-    """
-    version = str(connection.get_settings().server_version).split()[0]
-    if connection.get_server_version().major < OLDEST_MAJOR:
-        raise UsageError(f"PostgreSQL {version} is too old: {OLDEST_MAJOR} or newer is needed.")
-    return version

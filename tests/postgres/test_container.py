@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import secrets
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,7 +14,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.postgres import connect, provision
-from harness.postgres.container import LABEL, left_over_containers
+from harness.postgres.container import LABEL, OWNER_LABEL, left_over_containers
 from tests.postgres.support import LIMIT, child, peer, silence, wait_until
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ async def test_a_container_serves_and_leaves_nothing(image: str) -> None:
         ports = [each for bound in about["NetworkSettings"]["Ports"].values() for each in bound or ()]
         assert {port["HostIp"] for port in ports} == {"127.0.0.1"}
         assert about["Config"]["Labels"][LABEL] == about["Name"].strip("/")
-        assert any(about["Name"].strip("/") in line for line in left_over_containers())
+        assert about["Name"].strip("/") not in left_over_containers()
         assert server.kind == "container"
         assert image in server.description
     assert not exists(container)
@@ -117,11 +120,24 @@ async def test_a_container_that_ends_at_once_is_quoted_and_removed(
 ) -> None:
     """The server's last words are in the message, and the container is gone."""
     monkeypatch.setattr("harness.postgres.settings.MAX_CONNECTIONS", "many")
-    before = set(left_over_containers())
     with pytest.raises(UsageError, match=r"ended at once: .*max_connections"):
         async with provision("container", image=image):
             pass
-    assert not {line for line in left_over_containers() if line not in before and "exited" in line.lower()}
+    owned = f"label={OWNER_LABEL}={platform.node()}:{os.getpid()}"
+    assert not docker("ps", "--all", "--quiet", "--filter", owned)
+
+
+@pytest.mark.container
+def test_a_container_of_a_dead_run_is_found(image: str) -> None:
+    """One whose process is gone is a left-over, and named."""
+    name = f"oversell-test-{secrets.token_hex(4)}"
+    owner = f"{OWNER_LABEL}={platform.node()}:{2**22 + 1}"
+    docker("create", "--name", name, "--label", f"{LABEL}={name}", "--label", owner, image)
+    try:
+        assert name in left_over_containers()
+    finally:
+        docker("rm", "--force", "--volumes", name)
+    assert name not in left_over_containers()
 
 
 async def test_no_daemon_is_no_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
