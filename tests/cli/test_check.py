@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.cli import main
 from tests.cli.commandline import OVERSELL, environment, oversell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 EMBEDDED = ("--database", "embedded")
 
@@ -93,31 +96,85 @@ def test_a_closed_standard_output_changes_no_verdict(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("interrupt", [lambda it: it.send_signal(signal.SIGINT), lambda it: it.terminate()])
+def test_a_bug_of_ours_in_the_middle_of_a_run_is_neither_a_verdict_nor_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 4, the traceback in the run folder, and a document that does not call it safe."""
+
+    async def buggy(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("harness.engines.run", buggy)
+    assert main(["check", "--scenario", "rush"]) == 4
+    latest = tmp_path / ".oversell/runs/latest"
+    assert "ZeroDivisionError" in (latest / "internal-error.txt").read_text()
+    assert str(latest.resolve().relative_to(tmp_path)) in capsys.readouterr().err
+    assert _verdict(tmp_path)["verdict"] == "inconclusive"
+
+
+def once(running: subprocess.Popen[str]) -> None:
+    running.send_signal(signal.SIGINT)
+
+
+def terminated(running: subprocess.Popen[str]) -> None:
+    running.terminate()
+
+
+@pytest.mark.parametrize("interrupt", [once, terminated])
 def test_an_interrupted_run_leaves_a_verdict_and_nothing_running(
     interrupt: Callable[[subprocess.Popen[str]], None], tmp_path: Path
 ) -> None:
     """Exit code 3, an inconclusive document on disk, and no process that this run has started."""
-    mark = f"oversell-test-{os.getpid()}-{tmp_path.name}"
+    with endless_run(tmp_path) as (running, mark):
+        interrupt(running)
+        said = communicate(running)
+        assert running.returncode == 3, said
+        assert _carrying(mark) == []
+    assert "oversell: interrupted." in said
+    assert _verdict(tmp_path)["verdict"] == "inconclusive"
+    assert any("interrupted" in reason for reason in _verdict(tmp_path)["reasons"])
+
+
+def test_a_run_interrupted_twice_leaves_nothing_running(tmp_path: Path) -> None:
+    """Whether or not the second signal came while tidying: code 3, a document, and soon no process."""
+    with endless_run(tmp_path) as (running, mark):
+        once(running)
+        once(running)
+        said = communicate(running)
+        assert running.returncode == 3, said
+        deadline = time.monotonic() + 30
+        while _carrying(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _carrying(mark) == []
+    assert _verdict(tmp_path)["verdict"] == "inconclusive"
+
+
+@contextlib.contextmanager
+def endless_run(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield a run in which buyers are at work, and the mark in its and its children's environment."""
+    mark = f"oversell-test-{os.getpid()}-{folder.name}"
     with subprocess.Popen(
-        [*OVERSELL, "check", *EMBEDDED, "--scenario", "rush", "--rounds", "1000000", "--verbose"],
-        cwd=tmp_path,
+        [*OVERSELL, "check", *EMBEDDED, "--scenario", "rush", "--rounds", "1000000"],
+        cwd=folder,
         env=environment(OVERSELL_TEST_MARK=mark),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
         assert running.stderr is not None
-        # From this line on Postgres is up and buyers are at work.
+        # From this line on Postgres is up.
         assert any(line.startswith("checks") for line in running.stderr)
         assert len(_carrying(mark)) > 1
-        interrupt(running)
-        said = running.stderr.read()
-        assert running.wait(timeout=30) == 3, said
-    assert "oversell: interrupted." in said
-    assert _carrying(mark) == []
-    assert _verdict(tmp_path)["verdict"] == "inconclusive"
-    assert any("interrupted" in reason for reason in _verdict(tmp_path)["reasons"])
+        try:
+            yield running, mark
+        finally:
+            running.kill()
+
+
+def communicate(running: subprocess.Popen[str]) -> str:
+    """Wait for the end and return what was said on standard error."""
+    return running.communicate(timeout=30)[1]
 
 
 def _carrying(mark: str) -> list[str]:

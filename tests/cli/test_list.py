@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from harness.engines import ENGINES
 from harness.laws import LAWS
 from harness.reporting import REPORTERS
 from harness.specimens import SPECIMENS
+from tests.cli.commandline import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +48,22 @@ def test_the_list_as_a_document(
     assert main(["list", "laws", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [law["name"] for law in document["laws"]] == list(LAWS.entries)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["list", "laws"], ["list", "scenarios"]])
+def test_help_and_lists_load_nothing_heavy(words: list[str]) -> None:
+    """What answers at once does not import drivers, servers or renderers first."""
+    heavy = {"asyncpg", "litestar", "rich", "uvicorn", "testcontainers", "hypothesis"}
+    code = f"import sys; from harness.cli import main; main({words!r}); sys.exit(str({heavy!r} & {{*sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(),
+    )
+    assert done.stderr.strip() == "set()"
 
 
 def test_each_command_is_named_like_its_file(capsys: pytest.CaptureFixture[str]) -> None:
