@@ -155,7 +155,8 @@ async def _initialise(
         _stop(process, signal.SIGTERM, reaper)
         password_file.unlink(missing_ok=True)
     if code != 0:
-        raise UsageError(f"The embedded server could not make its data folder: {_last_words(folder)}")
+        words = _last_words(folder)
+        raise UsageError(f"the embedded server could not make its data folder: {words}{_hint(words, user)}")
 
 
 @contextlib.asynccontextmanager
@@ -188,7 +189,7 @@ async def _start(
         _stop(process, signal.SIGQUIT, reaper)
         if "Address already in use" not in _log(folder):
             break
-    raise UsageError(f"The embedded server did not start: {_last_words(folder)}")
+    raise UsageError(f"the embedded server did not start: {_last_words(folder)}")
 
 
 def _arguments(folder: Path, port: int, durable: bool) -> Sequence[str]:
@@ -272,6 +273,13 @@ def _log(folder: Path) -> str:
     with contextlib.suppress(OSError):
         return (folder / "log").read_text(errors="replace")
     return ""
+
+
+def _hint(words: str, user: Account | None) -> str:
+    """Return the way out of what often goes wrong for root, as in ``TMPDIR=/root/tmp``."""
+    if user is None or "Permission denied" not in words:
+        return ""
+    return f" (for root it runs as {user.name}: set TMPDIR to a folder that user can enter)"
 
 
 def _last_words(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pytest
 from harness.errors import UsageError
 from harness.postgres import connect, provision, quote_identifier
 from harness.postgres.server import MARKER
-from tests.postgres.support import peer, postgres_9_6, silence
+from tests.postgres.support import LIMIT, child, peer, postgres_9_6, silence
 from tests.postgres.test_server import databases, name_of
 
 if TYPE_CHECKING:
@@ -143,3 +144,18 @@ async def test_what_crashed_runs_left_behind_is_dropped_and_told(server: Server,
         assert await name_of(url)
     assert left not in await databases(server)
     assert [line for line in heard if left in line]
+
+
+async def test_a_killed_runs_databases_are_dropped_by_the_next_one(server: Server, database: str) -> None:
+    """The guardian cannot remove them behind a URL; whoever comes next does."""
+    before = set(await databases(server))
+    with child(database, "wait") as run:
+        assert run.kind == "url"
+        left = set(await databases(server)) - before
+        assert len(left) == 1
+        run.process.kill()
+        assert run.ended() != 0
+    async with asyncio.timeout(LIMIT):
+        while left & set(await databases(server)):
+            async with provision(database):
+                pass

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
 from harness.errors import UsageError
-from harness.postgres import connect, folders, provision
+from harness.postgres import connect, embedded, folders, provision
 from harness.postgres.embedded import PACKAGE, installations
 
 if TYPE_CHECKING:
@@ -129,6 +131,24 @@ async def test_a_wheel_only_we_can_read_is_run_from_a_copy(
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
+async def test_a_folder_the_servers_user_cannot_enter_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root the server runs as somebody else: the message says so. As ourselves the folder is fine."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setattr("harness.postgres.embedded.for_data", lambda **_: closed)
+    expected = (
+        pytest.raises(UsageError, match=r"Permission denied \(for root it runs as \w+: set TMPDIR")
+        if os.geteuid() == 0
+        else contextlib.nullcontext()
+    )
+    with expected:
+        async with provision("embedded"):
+            pass
+    assert not list(closed.iterdir())
+
+
 def test_folders_of_crashed_runs_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder whose owner is gone is a left-over; one whose owner runs is not."""
     monkeypatch.setattr(folders, "temporary", lambda: tmp_path)
@@ -139,3 +159,18 @@ def test_folders_of_crashed_runs_are_found(tmp_path: Path, monkeypatch: pytest.M
         (folder / folders.OWNER_FILE).write_text(owner)
     found = [path.name.removeprefix(folders.PREFIX) for path in folders.left_over_folders()]
     assert found == ["dead", "garbled"]
+
+
+async def test_a_port_somebody_took_meanwhile_is_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the first port is taken between choosing and starting, the server gets another one."""
+    choose = embedded._reserved_port
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        choices = iter([contextlib.nullcontext(port)])
+        monkeypatch.setattr(embedded, "_reserved_port", lambda: next(choices, None) or choose())
+        async with provision("embedded") as server:
+            assert await server.alive()
+            assert urlsplit(server.url("postgres")).port != port
+        assert next(choices, None) is None
