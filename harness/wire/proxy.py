@@ -351,7 +351,6 @@ class _Link:
                 raise ProtocolError("The client sent unencrypted data after asking for encryption.")
             self._start(self._encrypt())
             return False
-        self.client.pause()
         self.client.receive = self._openings.keep
         if packet.code == CANCEL_REQUEST:
             self._start(self._cancel(packet))
@@ -392,7 +391,8 @@ class _Link:
 
     async def _connect(self, startup: bytes, encrypting: asyncio.Task[None] | None) -> None:
         if encrypting is not None:
-            await encrypting
+            await encrypting  # Until then the transport is not the one that reads.
+        self.client.pause()
         try:
             await self._reach_server()
         except (OSError, TimeoutError) as error:

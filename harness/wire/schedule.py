@@ -412,7 +412,9 @@ class Schedule:
 
     def _on_other(self, frame: Frame) -> bool:
         """Let through what has no answer of its own: COPY data and its end, Terminate."""
-        self._copied = frame.kind in (m.CopyDone.KIND, m.CopyFail.KIND)
+        if frame.kind in (m.CopyDone.KIND, m.CopyFail.KIND):
+            self._copied = True
+            self._flushed = False  # The server ignored what asked for a flush before this.
         self._send_staged()
         self._to_server += frame.data
         return True

@@ -69,6 +69,7 @@ class Holder(Recorder):
         super().__init__()
         self._held: dict[tuple[str, int], asyncio.Future[Decision]] = {}
         self._changed = asyncio.Condition()
+        self._ended: dict[int, asyncio.Event] = {}
 
     async def _ask(self, moment: str, statement: Statement) -> Decision:
         self.log.append((moment, statement.sql, statement.kind))
@@ -83,6 +84,15 @@ class Holder(Recorder):
         async with asyncio.timeout(BOUND), self._changed:
             await self._changed.wait_for(lambda: len(self.held(moment)) >= count)
         return self.held(moment)
+
+    async def finished_by(self, session: int) -> None:
+        """Wait until a session has finished a statement."""
+        async with asyncio.timeout(BOUND):
+            await self._ended.setdefault(session, asyncio.Event()).wait()
+
+    def finished(self, statement: Statement, result: Result) -> None:
+        super().finished(statement, result)
+        self._ended.setdefault(statement.session, asyncio.Event()).set()
 
     def held(self, moment: str) -> list[int]:
         return sorted(session for what, session in self._held if what == moment)
