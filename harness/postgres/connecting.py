@@ -103,4 +103,7 @@ def _lost(error: BaseException, *, outermost: bool) -> bool:
         return error.errno is not None or not outermost
     if isinstance(error, asyncpg.InterfaceError):
         return "connection is closed" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):
+        # What asyncpg says when the server's farewell came while nobody was asking anything.
+        return "cannot switch to state" in str(error)
     return isinstance(error, (*_GONE, OSError))

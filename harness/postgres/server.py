@@ -32,6 +32,15 @@ _NAME_LIMIT = 63
 _BUSY_ATTEMPTS = 3
 """Tries to copy a template that is in use. The server itself waits five seconds in each."""
 
+_REFUSED = (
+    UsageError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What a statement can fail with, the loss of the server included."""
+
 Kind = Literal["embedded", "container", "url"]
 
 
@@ -93,7 +102,7 @@ class Server:
         try:
             async with self._lock, asyncio.timeout(5):
                 return bool(await (await self._session()).fetchval("SELECT true"))
-        except (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _REFUSED:
             return False
 
     async def close(self) -> None:
@@ -143,7 +152,7 @@ class Server:
                 await (await self._session()).execute(statement)
         except asyncpg.InsufficientPrivilegeError as error:
             raise UsageError(f"The database user may not do what is needed here: {error}.") from error
-        except (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _REFUSED as error:
             if is_connection_lost(error):
                 raise DatabaseLostError(f"Postgres ({self.description}) went away.") from error
             raise

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.driving.scenarios import ScenarioFile
 from harness.model import Answer, Feature, Outcome, Phase, Program, Reserve, Scenario, TicketType
 from harness.model.sequential import State, opening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from pathlib import Path
 
     from harness.model import Books, Gate, Operation
     from harness.model.events import Event
@@ -32,6 +33,17 @@ def rush(buyers: int = 2, stock: int = 1, name: str = "rush", **more: Any) -> Sc
         tickets=(TicketType(name="general", initial=stock),),
         phases=(Phase("rush", programs),),
         **more,
+    )
+
+
+def as_file(scenario: Scenario) -> ScenarioFile:
+    """Return the scenario as if it had been read from a file; its crowd is what it is."""
+    return ScenarioFile(
+        name=scenario.name,
+        doc=scenario.doc,
+        path=Path(f"{scenario.name}.py"),
+        buyers=scenario.crowd,
+        make=lambda _: scenario,
     )
 
 

@@ -40,14 +40,11 @@ class Judge:
     ) -> Check:
         """Drive the scenario and return what came out."""
         tally = Tally(scenario=scenario, engine=engine.name, laws=None, listen=Heard())
-        async with (
-            self._server.clone(self._template, "judged") as database,
-            started(self._target, database, self._folder) as running,
-        ):
+        async with self._server.clone(self._template, "judged") as database:
             await engine.drive(
                 Trial(
                     scenario=scenario,
-                    running=running,
+                    start=lambda url: started(self._target, url, self._folder),
                     database=database,
                     settings=Settings(seed=seed, rounds=rounds),
                     tally=tally,

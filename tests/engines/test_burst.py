@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,10 +30,13 @@ from tests.driving.judging import BURST, judge_of, shipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from harness.model import Books, Check, Operation
     from harness.postgres import Server
+
+
+NOWHERE = Path("nowhere")
+"""A target in memory writes no logs."""
 
 
 async def judged(server: Server, target: MemoryTarget, scenario: Scenario, folder: Path) -> Check:
@@ -199,13 +203,17 @@ def test_an_unknown_engine_lists_the_valid_ones() -> None:
 
 @contextlib.asynccontextmanager
 async def running_trial(
-    server: Server, target: MemoryTarget, scenario: Scenario, heard: Heard, timeout: float = 30.0
+    server: Server,
+    target: MemoryTarget,
+    scenario: Scenario,
+    heard: Heard,
+    timeout: float = 30.0,
 ) -> AsyncIterator[Trial]:
     """Yield a trial of two runs on an empty database."""
     async with server.empty("burst") as database:
         yield Trial(
             scenario=scenario,
-            running=MemoryRunning(target),
+            start=lambda url: target.start(url, NOWHERE),
             database=database,
             settings=Settings(rounds=2, operation_timeout=timeout),
             tally=Tally(scenario=scenario, engine="burst", laws=None, listen=heard),
