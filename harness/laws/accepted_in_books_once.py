@@ -54,13 +54,13 @@ def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Faul
         for bought in account.surely_stand():
             standing = [entry for entry in held[account.person] if _matches(entry, bought)]
             if not standing:
-                yield "accepted but not in the books", account.person
+                yield "accepted and not in the books", account.person
             elif not {entry.quantity for entry in standing} & _quantities(account, bought):
                 yield "in the books with another quantity", account.person
         if any(bought.accepted for bought in account.purchases):
             for entry in unexplained(held[account.person], account.may_stand()):
                 gone = any(account.undone(b) is not None and _matches(entry, b) for b in account.purchases)
-                yield "cancelled but still in the books" if gone else "in the books too often", account.person
+                yield "cancelled and still in the books" if gone else "in the books too often", account.person
 
 
 def _shared_ids(mine: Iterable[Account]) -> Iterator[_Fault]:

@@ -18,6 +18,7 @@ from harness.model import (
     Outcome,
     Phase,
     Program,
+    Proof,
     Reserve,
     Scenario,
     Stock,
@@ -39,8 +40,8 @@ class Said:
     id: str | None = None
 
 
-def reserve(person: str = "ada", quantity: int = 1) -> Reserve:
-    return Reserve(ticket="general", person=person, quantity=quantity)
+def reserve(person: str = "ada", quantity: int = 1, proof: Proof = Proof.NONE) -> Reserve:
+    return Reserve(ticket="general", person=person, quantity=quantity, proof=proof)
 
 
 def cancel(id: str | None = None) -> Cancel:
@@ -146,6 +147,13 @@ def test_a_repeat_answered_with_the_same_id_is_the_same_reservation(quantities: 
     assert broken(calls, [row(id="r1"), row(id="r1")]) == {ONCE, REFUSED}
 
 
+def test_a_repeat_may_name_what_a_call_without_an_answer_reserved() -> None:
+    """The lost call asked for two and worked; the repeat is told the id of what stands already."""
+    lost = Said(reserve(quantity=2), UNKNOWN, 0, None)
+    calls = [lost, Said(reserve(quantity=1), ACCEPTED, 20, 30, "r1")]
+    assert broken(calls, [row(quantity=2, id="r1")]) == set()
+
+
 def test_an_id_may_pass_from_one_person_to_the_next_when_it_was_given_back() -> None:
     """A seat number is a fine id; only that both must have it is wrong."""
     other = Said(reserve("ben"), ACCEPTED, 30, 40, "r1")
@@ -165,6 +173,7 @@ def test_an_id_may_pass_from_one_person_to_the_next_when_it_was_given_back() -> 
         ),
         pytest.param([Said(reserve("ben"), ACCEPTED, 110, 120)], True, id="sold afterwards"),
         pytest.param([Said(reserve("ben"), UNKNOWN, 0, 1)], False, id="perhaps sold"),
+        pytest.param([Said(reserve("ben", proof=Proof.CUT), UNKNOWN, 0, 1)], True, id="stopped at the proof"),
         pytest.param([Said(reserve("ben"), SOLD_OUT, 110, 111)], True, id="others were refused too"),
         pytest.param([BOUGHT, Said(cancel(), ACCEPTED, 20, 100)], True, id="given back before"),
         pytest.param([BOUGHT, Said(cancel(), ACCEPTED, 20, 101)], False, id="given back at the same time"),

@@ -148,8 +148,19 @@ def test_overselling_is_seen_in_the_answers_when_the_target_shows_nothing() -> N
         (
             "accepted_in_books_once",
             evidence((reserve("ada"), ACCEPTED), (reserve("ben", 2), ACCEPTED), rows=(row("ben"),)),
-            "general: started with 10, sold 1, but accepted but not in the books: ada; "
+            "general: started with 10, sold 1, but accepted and not in the books: ada; "
             "in the books with another quantity: ben.",
+        ),
+        (
+            "accepted_in_books_once",
+            evidence(
+                (reserve("ada"), ACCEPTED),
+                (Cancel(ticket="general", person="ada"), ACCEPTED),
+                (reserve("ben"), ACCEPTED),
+                rows=(row("ada"), row("ben"), row("ben")),
+            ),
+            "general: started with 10, sold 3, but cancelled and still in the books: ada; "
+            "in the books too often: ben.",
         ),
         (
             "refused_not_in_books",
