@@ -54,7 +54,8 @@ def test_the_list_as_a_document(
 def test_help_and_lists_load_nothing_heavy(words: list[str]) -> None:
     """What answers at once does not import drivers, servers or renderers first."""
     heavy = {"asyncpg", "litestar", "rich", "uvicorn", "testcontainers", "hypothesis"}
-    code = f"import sys; from harness.cli import main; main({words!r}); sys.exit(str({heavy!r} & {{*sys.modules}}))"
+    run = f"import sys; from harness.cli import main; main({words!r})"
+    code = f"{run}; sys.exit(str({heavy!r}.intersection(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
