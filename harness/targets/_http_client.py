@@ -8,6 +8,7 @@ before, and the last bytes leave in one tight loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -180,11 +181,7 @@ class _Wire(asyncio.Protocol):
 
     async def response(self) -> Response:
         """Wait for the response."""
-        try:
-            return await self._answer
-        except h11.RemoteProtocolError as error:
-            self.abort()
-            raise BrokenConnectionError(f"the answer is no HTTP: {error}") from error
+        return await self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -192,16 +189,22 @@ class _Wire(asyncio.Protocol):
             self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, as far as it goes."""
+        """Read what came, as far as it goes. What nobody asked for is the answer to no later request."""
+        if self._answer.done():
+            self.abort()
+            return
         try:
             self._http.receive_data(data)
             self._read_events()
         except h11.RemoteProtocolError as error:
-            self._fail(error)
+            self._fail(BrokenConnectionError(f"the answer is no HTTP: {error}"))
+            self.abort()
 
     def eof_received(self) -> None:
-        """Take the end of the stream as the end of a body without a length."""
-        self.data_received(b"")
+        """Take the end of the stream as the end of a body without a length, and of nothing else."""
+        with contextlib.suppress(h11.RemoteProtocolError):
+            self._http.receive_data(b"")
+            self._read_events()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits that nothing more will come."""
@@ -229,7 +232,8 @@ class _Wire(asyncio.Protocol):
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._head.headers}
         self._answer.set_result(Response(self._head.status_code, headers, bytes(self._body)))
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+        both_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        if both_done and not self._http.trailing_data[0]:
             self._http.start_next_cycle()
         else:
             self.abort()
