@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -62,13 +63,18 @@ def _go(folder: Path, console: ReportConsole) -> None:
             listen(event)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_disk() -> Iterator[None]:
-    """Let no file grow beyond a few bytes: writes really fail, for root as well."""
+    """Let no file grow beyond a few bytes: writes really fail, for root as well.
+
+    No fixture: pytest writes its own output, which may be a file, before a fixture is undone.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_run_leaves_every_artifact(finished: Callable[..., Path]) -> None:
@@ -133,11 +139,10 @@ def test_a_failure_to_close_does_not_escape(
     assert "Input/output error" in said()
 
 
-def test_a_full_disk_is_one_line(
-    tmp_path: Path, console: ReportConsole, said: Callable[[], str], small_disk: None
-) -> None:
+def test_a_full_disk_is_one_line(tmp_path: Path, console: ReportConsole, said: Callable[[], str]) -> None:
     """Every file fails, one line says so, the console report is whole, nothing half-written is left."""
-    _go(tmp_path, console)
+    with small_disk():
+        _go(tmp_path, console)
     lines = [line for line in said().splitlines() if "cannot be written" in line]
     assert len(lines) == 1
     assert str(tmp_path) in lines[0]
