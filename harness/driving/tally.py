@@ -41,6 +41,11 @@ class Tally:
     operations: int = 0
     overlapping: int = 0
     states: int = 0
+    schedules: int | None = None
+    """Schedules run to their end, where there are such."""
+    orders: int | None = None
+    """Orders of steps that those stand for."""
+    exhausted: bool | None = None
     troubles: list[str] = field(default_factory=list)
     """What went wrong on the way, one line each; every one makes a pass inconclusive."""
     _started: float = field(default_factory=time.monotonic)
@@ -97,6 +102,9 @@ class Tally:
             overlapping=self.overlapping,
             spread_ms=round(median(self._spreads) * 1000, 3) if self._spreads else None,
             states_audited=self.states,
+            schedules=self.schedules,
+            orders=self.orders,
+            exhausted=self.exhausted,
             seconds=round(time.monotonic() - self._started, 3),
         )
 

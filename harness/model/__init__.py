@@ -4,9 +4,10 @@ Everything a person needs to write a scenario or a target is exported from this 
 """
 
 from harness.model.answers import Answer, Outcome
-from harness.model.evidence import Books, Call, Entry, Evidence, Stock
+from harness.model.evidence import Books, Call, Entry, Evidence, Incident, IncidentKind, Stock
 from harness.model.operations import Cancel, Feature, Operation, Proof, ReadAvailability, Reserve
 from harness.model.scenario import Phase, Program, Scenario, TicketType
+from harness.model.schedule import Failure, Step
 from harness.model.target import Client, Gate, Running, Target
 from harness.model.verdict import Check, Judgement, LawResult, NotRun, Report, Verdict, Violation
 
@@ -19,8 +20,11 @@ __all__ = [
     "Client",
     "Entry",
     "Evidence",
+    "Failure",
     "Feature",
     "Gate",
+    "Incident",
+    "IncidentKind",
     "Judgement",
     "LawResult",
     "NotRun",
@@ -34,6 +38,7 @@ __all__ = [
     "Reserve",
     "Running",
     "Scenario",
+    "Step",
     "Stock",
     "Target",
     "TicketType",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.model.evidence import Evidence
+    from harness.model.schedule import Failure
     from harness.model.verdict import Check, NotRun, Report
 
 
@@ -57,6 +58,15 @@ class EvidenceKept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureKept:
+    """A schedule that breaks a law was found, confirmed and made small; it can be run again."""
+
+    failure: Failure
+    path: str
+    """Where it belongs, relative to the run folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
     """A check was judged."""
 
@@ -90,6 +100,7 @@ Event: TypeAlias = (
     | CheckStarted
     | CheckProgressed
     | EvidenceKept
+    | FailureKept
     | CheckFinished
     | CheckSkipped
     | Noticed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.model.answers import Answer, Outcome
@@ -84,6 +85,25 @@ class Books:
         return sum(entry.quantity for entry in self.of(stock.ticket))
 
 
+class IncidentKind(StrEnum):
+    """Trouble between sessions that an engine saw in Postgres."""
+
+    DEADLOCK = "deadlock"
+    """Error 40P01: Postgres ended a statement to break a cycle of waits."""
+    SERIALIZATION = "serialization"
+    """Error 40001: a transaction could not be placed in any order, and has to be run again."""
+    STUCK = "stuck"
+    """The client could not go on, and neither could anybody else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One of them, and whom it hit."""
+
+    kind: IncidentKind
+    client: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything one run of a scenario left behind."""
@@ -95,6 +115,8 @@ class Evidence:
     """The state at the end, once everything was quiet."""
     states: tuple[Books, ...] = ()
     """Committed states seen while the run was under way, in the order they were seen."""
+    incidents: tuple[Incident, ...] | None = None
+    """Trouble between sessions, in order; ``None`` when the engine does not watch for it."""
 
     def every_state(self) -> Iterable[Books]:
         """Yield the states seen on the way, then the final one."""

@@ -94,7 +94,11 @@ class Check:
     states_audited: int = 0
     """Committed states judged: snapshots on the way, and the final one of each run."""
     schedules: int | None = None
+    """Inequivalent schedules run, where an engine chose them."""
+    orders: int | None = None
+    """Orders of steps that those stand for."""
     exhausted: bool | None = None
+    """Every inequivalent schedule was run, and none was opaque."""
     seconds: float = 0.0
 
 

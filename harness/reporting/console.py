@@ -19,6 +19,7 @@ from harness.model.events import (
     CheckStarted,
     Event,
     EvidenceKept,
+    FailureKept,
     Noticed,
     RunFinished,
     RunStarted,
@@ -93,7 +94,7 @@ class ConsoleReporter:
                 self._line(f"not run: {skip.scenario} / {skip.engine}: {skip.reason}", "dim")
             case Noticed():
                 self._line(event.message, "cyan")
-            case EvidenceKept():
+            case EvidenceKept() | FailureKept():
                 pass  # the final report says where it lies
             case RunFinished():
                 self.close()

@@ -1,0 +1,542 @@
+"""The conductor of one run: lets one client go at a time, and watches what it does until it stops.
+
+Theory of operation. Every statement and every commit of the target comes to a halt in the proxy. While all
+others stand still, whatever arrives belongs to the client that was let go, whichever pooled connection
+carries it: so requests are told apart, not connections. A client that was let go ends up in one of four
+ways, and the conductor waits until it knows which:
+
+* it stands at its next point (several, when its request runs statements in parallel);
+* its operation is done;
+* Postgres says that its statement waits for a lock: the others go on, and when somebody lets go of that lock
+  the statement finishes by itself, as a step of its own that nobody chose;
+* nothing arrives and nothing runs: it waits outside Postgres, for a lock in the application, a full pool, a
+  queue. The others go on too, and the run notes that something happened that cannot be seen.
+
+What arrives while nobody is under way belongs to no request: it is the application's own, and passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from harness.driving.gate import OpenGate
+from harness.driving.program import Patience, drive_program
+from harness.errors import InconclusiveError
+from harness.exploring.events import NOTHING, Event, Footprint, StepKind, Trace, Transaction
+from harness.model import Incident, IncidentKind
+from harness.wire import PROCEED, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.driving.program import Recorder
+    from harness.exploring.monitor import Monitor
+    from harness.model import Client, Program
+    from harness.wire import Decision, Result, SessionInfo, Statement
+
+_LOOKS_AT_LOCKS = re.compile(r"skip\s+locked|nowait|pg_try_advisory|lock_timeout", re.IGNORECASE)
+_FIRST_LOOK = 0.001
+"""Seconds without news after which Postgres is asked whether a statement waits."""
+_DEADLOCK_LOOKED_FOR = 0.002
+"""Seconds in which a session that waits has looked for a deadlock, once; see the monitor."""
+_ANYTHING = Footprint(everything=True)
+_NOT_RECORDED = -1
+_INCIDENTS = {"40P01": IncidentKind.DEADLOCK, "40001": IncidentKind.SERIALIZATION}
+
+
+class DivergedError(InconclusiveError):
+    """A schedule could not be followed: the target did something else than when it was recorded."""
+
+
+class StuckError(Exception):
+    """Nobody can go on, and nobody is done. Handled by the engine, never seen by a person."""
+
+
+@dataclass(slots=True, eq=False)
+class _Point:
+    """A statement or a commit that waits in the proxy."""
+
+    statement: Statement
+    commits: bool
+    go: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """A session of the target, and whose work it carries."""
+
+    info: SessionInfo
+    owner: _Actor | None = None
+    running: Statement | None = None
+    """The statement that was let through and has neither finished nor failed."""
+    executed: bool = False
+    """It has run, and the step that let it run is over."""
+    failed: bool = False
+    open: bool = False
+    """A transaction is open on it: explicit, or one that its Sync has yet to commit."""
+    footprint: Footprint = NOTHING
+    held: frozenset[str] = frozenset()
+    """Advisory locks it held after its last step."""
+
+
+@dataclass(slots=True, eq=False)
+class _Actor:
+    """A client: its request as it runs through the target."""
+
+    name: str
+    program: Program
+    client: Client
+    points: deque[_Point] = field(default_factory=deque)
+    task: asyncio.Task[bool] | None = None
+    transactions: int = 0
+    waiting: _Session | None = None
+    """The session on which it waits for a lock."""
+    outside: bool = False
+    """It waits for something that is not in Postgres."""
+
+    @property
+    def done(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    @property
+    def fresh(self) -> bool:
+        return self.task is None
+
+    @property
+    def usable(self) -> bool:
+        if self.task is None:
+            return True
+        return self.task.done() and not self.task.cancelled() and self.task.result()
+
+    @property
+    def can_go(self) -> bool:
+        return self.fresh or bool(self.points)
+
+    @property
+    def transaction(self) -> Transaction:
+        return Transaction(self.name, self.transactions)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait for what, in seconds."""
+
+    statement: float = 10.0
+    """For a statement to finish or to be seen waiting, and for anybody to go on when all wait."""
+    outside: float = 1.0
+    """For a request to send its next statement; after that it waits for something outside Postgres."""
+
+
+class Conductor:
+    """Controls the sessions of one run. Also a :class:`harness.wire.Controller`."""
+
+    def __init__(
+        self, monitor: Monitor, sessions: Sequence[SessionInfo], limits: Limits, homes: dict[int, str]
+    ) -> None:
+        """Make a conductor for one run.
+
+        :param sessions: those that are open.
+        :param homes: which client each session served last; kept over all runs.
+        """
+        self._monitor = monitor
+        self._homes = homes
+        self._limits = limits
+        self._sessions = {info.id: _Session(info) for info in sessions}
+        self._actors: list[_Actor] = []
+        self._current: _Actor | None = None
+        self._changed = asyncio.Event()
+        self._events: list[Event] = []
+        self._enabled: list[frozenset[str]] = []
+        self._fresh: list[frozenset[str]] = []
+        self._chosen: list[str] = []
+        self._recording = True
+        self.outside = False
+        """Whether a request was seen waiting outside Postgres."""
+        self.coarse = 0
+        """Statements that could only be held together with others or with their commit."""
+        self.incidents: list[Incident] = []
+        self.background: set[str] = set()
+        """Statements of the application's own."""
+
+    # What the engine asks for.
+
+    async def run(
+        self,
+        programs: Sequence[tuple[Program, Client]],
+        sale: Any,
+        *,
+        phase: int,
+        recorder: Recorder,
+        choose: Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None],
+    ) -> None:
+        """Run the programs, letting ``choose`` say who goes next among those who can.
+
+        :param choose: given who can go, who has not begun, and the steps of the choice before; ``None``
+            ends the run's recording, and the rest is run in any order.
+        :raises StuckError: when nobody can go on within the limit, and somebody is not done.
+        :raises DivergedError: when ``choose`` names a client that cannot go.
+        """
+        self._actors = [_Actor(program.client, program, client) for program, client in programs]
+        patience = Patience(timeout=3600)
+        try:
+            while True:
+                able = await self._able()
+                if not able:
+                    return
+                fresh = frozenset(actor.name for actor in self._actors if actor.fresh)
+                name = choose(frozenset(able), fresh, self._last_steps()) if self._recording else None
+                if name is None:
+                    self._recording = False
+                elif name not in able:
+                    raise DivergedError(f"{name} was to go next but could not; {', '.join(able)} could")
+                actor = able[name or min(able)]
+                if self._recording:
+                    self._enabled.append(frozenset(able))
+                    self._fresh.append(fresh)
+                    self._chosen.append(actor.name)
+                if actor.fresh:
+                    await self._start(actor, sale, phase, recorder, patience)
+                else:
+                    await self._let_through(actor)
+                await self._resume_others()
+        finally:
+            await self._stop()
+
+    @property
+    def usable(self) -> list[bool]:
+        """Whether each client's connection can be used again, in the order of the programs."""
+        return [actor.usable for actor in self._actors]
+
+    def trace(self) -> Trace:
+        """Return what was recorded."""
+        return Trace(
+            events=tuple(self._events[: self._recorded]),
+            enabled=tuple(self._enabled),
+            chosen=tuple(self._chosen),
+            fresh=tuple(self._fresh),
+            complete=self._recording,
+        )
+
+    # What the proxy tells.
+
+    def session_opened(self, session: SessionInfo) -> None:
+        """See :class:`harness.wire.Controller`."""
+        self._sessions[session.id] = _Session(session)
+
+    async def before_execute(self, statement: Statement) -> Decision:
+        """See :class:`harness.wire.Controller`."""
+        return await self._hold(statement, commits=False)
+
+    async def before_commit(self, statement: Statement) -> Decision:
+        """See :class:`harness.wire.Controller`."""
+        return await self._hold(statement, commits=True)
+
+    def executed(self, statement: Statement, result: Result) -> None:
+        """See :class:`harness.wire.Controller`."""
+        session = self._sessions[statement.session]
+        if session.running is not None and session.running.number == statement.number:
+            session.executed = True
+            if result.failed:
+                self._note(session, result)
+            session.failed = session.failed or result.failed
+        self._changed.set()
+
+    def finished(self, statement: Statement, result: Result) -> None:
+        """See :class:`harness.wire.Controller`."""
+        session = self._sessions[statement.session]
+        session.executed = True
+        if result.failed and not session.failed:
+            self._note(session, result)
+        session.failed = session.failed or result.failed
+        was_open, session.open = session.open, result.status in ("T", "E")
+        if session.open and not was_open and session.running is None:
+            # A BEGIN, which is no point: nothing can tell yet when it happened.
+            session.owner, session.footprint = self._whose(session), NOTHING
+            if session.owner is not None:
+                session.owner.transactions += 1
+        session.running = None
+        self._changed.set()
+
+    def session_closed(self, session: SessionInfo) -> None:
+        """See :class:`harness.wire.Controller`."""
+        gone = self._sessions.pop(session.id, None)
+        if gone is not None:
+            gone.running = None
+        self._changed.set()
+
+    def _note(self, session: _Session, result: Result) -> None:
+        """Keep what laws are judged on: deadlocks and serialization failures."""
+        kind = _INCIDENTS.get(result.sqlstate or "")
+        if kind is not None and session.owner is not None:
+            self.incidents.append(Incident(kind=kind, client=session.owner.name))
+
+    async def _hold(self, statement: Statement, *, commits: bool) -> Decision:
+        """Keep a point until its client's turn; what belongs to no client passes."""
+        session = self._sessions[statement.session]
+        owner = session.owner if session.open or commits else self._whose(session)
+        if owner is None:
+            self.background.add(statement.sql)
+            return PROCEED
+        session.owner = owner
+        point = _Point(statement, commits, asyncio.get_running_loop().create_future())
+        owner.points.append(point)
+        owner.outside = False
+        self._changed.set()
+        await point.go
+        return PROCEED
+
+    def _whose(self, session: _Session) -> _Actor | None:
+        """Return the client whose request sends on a session at rest."""
+        under_way = [self._current] if self._current is not None and not self._current.done else []
+        under_way += [actor for actor in self._actors if actor.outside and not actor.done]
+        if not under_way:
+            return None
+        # Only where somebody waits outside can several be meant. Then a connection that has served one
+        # client is taken to be that client's own.
+        home = self._homes.get(session.info.id)
+        owner = next((actor for actor in under_way if actor.name == home), under_way[0])
+        self._homes[session.info.id] = owner.name
+        return owner
+
+    # One step.
+
+    async def _start(
+        self, actor: _Actor, sale: Any, phase: int, recorder: Recorder, patience: Patience
+    ) -> None:
+        gate = OpenGate()
+        actor.task = asyncio.create_task(
+            drive_program(
+                actor.client,
+                sale,
+                actor.program,
+                phase=phase,
+                recorder=recorder,
+                gate=gate,
+                patience=patience,
+            )
+        )
+        actor.task.add_done_callback(lambda _: self._changed.set())
+        self._record(actor, StepKind.START, "start", NOTHING)
+        await self._settle(actor)
+
+    async def _let_through(self, actor: _Actor) -> None:
+        point = actor.points.popleft()
+        session = self._sessions.get(point.statement.session)
+        if session is None:
+            point.go.set_result(None)
+            await self._settle(actor)
+            return
+        kind = _kind(point)
+        if not session.open and not point.commits:
+            actor.transactions += 1
+            session.footprint = NOTHING
+        session.running, session.executed, session.failed = point.statement, False, False
+        session.open = True
+        self.coarse += point.statement.coarse
+        point.go.set_result(None)
+        place = len(self._events)
+        self._record(actor, kind, _label(point), session.footprint)
+        await self._settle(actor)
+        if actor.waiting is session:
+            footprint = await self._monitor.footprint(session.info.pid)
+            self._events[place] = replace(
+                self._events[place],
+                footprint=_merge(session, footprint),
+                waited_for=await self._blockers(session),
+            )
+            return
+        await self._finish(place, session, point)
+
+    async def _finish(self, place: int, session: _Session, point: _Point) -> None:
+        """Complete the record of a step whose statement, or commit, is over."""
+        if point.commits or _kind(point) in (StepKind.COMMIT, StepKind.ROLLBACK):
+            footprint = session.footprint
+        elif session.failed:
+            # Its locks are gone, so what it looked at is not known; what was written before is undone.
+            footprint = replace(session.footprint, everything=True)
+        elif session.open:
+            session.footprint = footprint = _merge(session, await self._monitor.footprint(session.info.pid))
+        else:
+            # Execution and commit could not be held apart, so nothing of it was seen.
+            footprint = _ANYTHING
+            self._events[place] = replace(self._events[place], kind=StepKind.WHOLE)
+        sensitive = bool(_LOOKS_AT_LOCKS.search(point.statement.sql))
+        self._events[place] = replace(
+            self._events[place],
+            footprint=_ANYTHING if sensitive and not footprint.relations else footprint,
+            failed=session.failed,
+            lock_sensitive=sensitive,
+        )
+
+    async def _resume_others(self) -> None:
+        """See who was waiting for a lock and goes on now, until nobody does any more."""
+        again = True
+        while again:
+            again = False
+            for other in self._actors:
+                session = other.waiting
+                if session is None or not await self._free(session):
+                    continue
+                other.waiting = None
+                again = True
+                place = len(self._events)
+                statement = session.running
+                self._record(other, StepKind.RESUME, _text(statement) if statement else "", session.footprint)
+                before, self._current = self._current, other
+                await self._settle(other)
+                self._current = before
+                if other.waiting is None:
+                    await self._finish_resumed(place, session)
+
+    async def _finish_resumed(self, place: int, session: _Session) -> None:
+        footprint = _ANYTHING
+        if not session.failed and session.open:
+            session.footprint = footprint = _merge(session, await self._monitor.footprint(session.info.pid))
+        self._events[place] = replace(self._events[place], footprint=footprint, failed=session.failed)
+
+    async def _free(self, session: _Session) -> bool:
+        """Say whether a session that waited for a lock does not any more."""
+        if session.executed or session.running is None:
+            return True
+        return not await self._monitor.blocked(session.info.pid, self._pids())
+
+    # Waiting.
+
+    async def _able(self) -> dict[str, _Actor]:
+        """Return who can go, by name; empty when everybody is done.
+
+        When all wait, Postgres may yet break a deadlock, or the application go on by itself.
+        """
+        waited = 0.0
+        pause = _FIRST_LOOK
+        while True:
+            able = {actor.name: actor for actor in self._actors if actor.can_go}
+            if able or all(actor.done for actor in self._actors):
+                return able
+            if waited > self._limits.statement:
+                self._stuck()
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+            waited += pause
+            pause = min(pause * 2, 0.05)
+            await self._resume_others()
+
+    async def _settle(self, actor: _Actor) -> None:
+        """Wait until it is known what became of a client that was let go."""
+        self._current = actor
+        quiet = 0.0
+        pause = _FIRST_LOOK
+        while not actor.points and not actor.done:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+                continue
+            except TimeoutError:
+                quiet += pause
+                pause = min(pause * 2, 0.05)
+            session = self._under_way(actor)
+            if session is not None:
+                if await self._monitor.blocked(session.info.pid, self._pids()):
+                    actor.waiting = session
+                    await asyncio.sleep(_DEADLOCK_LOOKED_FOR)
+                    if session.running is not None and not session.executed:
+                        return
+                    actor.waiting = None
+                elif quiet > self._limits.statement:
+                    self._stuck()
+            elif quiet > self._limits.outside:
+                actor.outside = self.outside = True
+                return
+
+    def _under_way(self, actor: _Actor) -> _Session | None:
+        """Return the session on which a statement of this client runs in Postgres."""
+        for session in self._sessions.values():
+            if session.owner is actor and session.running is not None and not session.executed:
+                return session
+        return None
+
+    async def _stop(self) -> None:
+        """Let everything go, and end what has not ended."""
+        for actor in self._actors:
+            for point in actor.points:
+                if not point.go.done():
+                    point.go.set_result(None)
+            actor.points.clear()
+        tasks = [actor.task for actor in self._actors if actor.task is not None and not actor.task.done()]
+        for actor in self._actors:
+            if actor.task is not None and not actor.task.done():
+                actor.client.abandon()
+                actor.task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2)
+
+    def _stuck(self) -> NoReturn:
+        for actor in self._actors:
+            if actor.task is not None and not actor.done:
+                self.incidents.append(Incident(kind=IncidentKind.STUCK, client=actor.name))
+        raise StuckError
+
+    # Recording.
+
+    def _record(self, actor: _Actor, kind: StepKind, label: str, footprint: Footprint) -> None:
+        self._events.append(
+            Event(
+                client=actor.name,
+                kind=kind,
+                label=label,
+                transaction=actor.transaction,
+                footprint=footprint,
+                decision=len(self._chosen) - 1 if self._recording else _NOT_RECORDED,
+            )
+        )
+
+    @property
+    def _recorded(self) -> int:
+        """How many events belong to choices that were recorded."""
+        return sum(event.decision >= 0 for event in self._events)
+
+    def _last_steps(self) -> Sequence[Event]:
+        last = len(self._chosen) - 1
+        return [event for event in self._events if event.decision == last] if last >= 0 else []
+
+    def _pids(self) -> list[int]:
+        return [session.info.pid for session in self._sessions.values()]
+
+    async def _blockers(self, session: _Session) -> frozenset[Transaction]:
+        """Return the transactions that a session waits for."""
+        pids = set(await self._monitor.blockers(session.info.pid))
+        return frozenset(
+            other.owner.transaction
+            for other in self._sessions.values()
+            if other.info.pid in pids and other.owner is not None
+        )
+
+
+def _kind(point: _Point) -> StepKind:
+    if point.commits or point.statement.kind is Kind.COMMIT:
+        return StepKind.COMMIT
+    if point.statement.kind in (Kind.ROLLBACK, Kind.SAVEPOINT):
+        return StepKind.ROLLBACK
+    return StepKind.EXECUTE
+
+
+def _label(point: _Point) -> str:
+    return f"commit of: {_text(point.statement)}" if point.commits else _text(point.statement)
+
+
+def _text(statement: Statement) -> str:
+    return " ".join(statement.sql.split())[:200]
+
+
+def _merge(session: _Session, now: Footprint) -> Footprint:
+    """Return what was seen, with the advisory locks that the step itself let go of."""
+    before, session.held = session.held, now.advisory
+    return replace(now, advisory=now.advisory | before)

@@ -1,0 +1,88 @@
+"""Which steps of different clients must not be swapped: conflicts in the shape MVCC gives them.
+
+Under READ COMMITTED a statement sees what was committed when it began, so a step that touches a table
+depends on the *commits* that write that table, not on what others have written and not yet committed.
+Writers meet at row locks and unique keys, and that is an observed wait. Two commits commute unless somebody
+reads between them. REPEATABLE READ moves the moment of reading to the transaction's first statement, and
+SERIALIZABLE makes reads and writes of concurrent transactions depend on each other.
+
+Everything here errs on one side: what is not known counts as a conflict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from harness.exploring.events import StepKind
+
+if TYPE_CHECKING:
+    from harness.exploring.events import Event, Footprint
+
+
+class Isolation(IntEnum):
+    """Isolation levels, from the weakest to the strongest."""
+
+    READ_COMMITTED = 0
+    REPEATABLE_READ = 1
+    SERIALIZABLE = 2
+
+    @property
+    def sql(self) -> str:
+        """How Postgres writes it."""
+        return self.name.replace("_", " ").lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicts:
+    """The dependence relation of one target."""
+
+    isolation: Isolation = Isolation.READ_COMMITTED
+    """The strongest level any of its transactions uses."""
+    commits_read: bool = False
+    """Deferred constraints exist: a commit may run queries."""
+    looks_at_locks: bool = False
+    """Functions exist that look at locks without waiting: SKIP LOCKED, NOWAIT, try-locks, time-outs."""
+    outside: bool = False
+    """A request was seen waiting for another outside Postgres, where nothing can be observed."""
+
+    def dependent(self, a: Event, b: Event) -> bool:
+        """Say whether the order of two steps may matter."""
+        if a.client == b.client or self.outside:
+            return True
+        if StepKind.START in (a.kind, b.kind):
+            return False
+        if a.transaction in b.waited_for or b.transaction in a.waited_for:
+            return True
+        if a.footprint.advisory & b.footprint.advisory:
+            return True
+        looks = self.looks_at_locks or a.lock_sensitive or b.lock_sensitive
+        if looks or self.isolation is Isolation.SERIALIZABLE:
+            return _clash(a.footprint, b.footprint)
+        return self._reads_commit(a, b) or self._reads_commit(b, a)
+
+    def _reads_commit(self, reader: Event, end: Event) -> bool:
+        """Say whether one step looks at what the other's end of transaction publishes or lets go of."""
+        ends = end.failed or end.kind in (StepKind.COMMIT, StepKind.ROLLBACK, StepKind.WHOLE)
+        blind = reader.kind is StepKind.ROLLBACK or (
+            reader.kind is StepKind.COMMIT and not self.commits_read and not reader.failed
+        )
+        if blind or not ends:
+            return False
+        return _touches_what_is_written(reader.footprint, end.footprint)
+
+
+def _touches_what_is_written(reader: Footprint, writer: Footprint) -> bool:
+    if writer.everything and not writer.written:
+        return True
+    if reader.everything:
+        return bool(writer.written)
+    return bool(reader.relations & writer.written)
+
+
+def _clash(a: Footprint, b: Footprint) -> bool:
+    """Say whether both touch a table, whatever they do there."""
+    if a.everything or b.everything:
+        return True
+    return bool(a.relations & b.relations)

@@ -1,0 +1,175 @@
+"""An exploration: one phase of a scenario, every inequivalent schedule of it, as far as the budget goes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from harness.errors import InconclusiveError
+from harness.exploring.orders import orders
+from harness.exploring.search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from harness.exploring.conflicts import Conflicts
+    from harness.exploring.events import Event, Trace
+    from harness.exploring.search import Sleep, Task
+    from harness.exploring.stage import Performance, Stage
+    from harness.model import Phase, Scenario
+
+
+@dataclass(slots=True, kw_only=True)
+class Budget:
+    """What may still be spent, over all explorations of one scenario."""
+
+    schedules: int
+    until: float
+    """A moment of the monotonic clock, in seconds."""
+
+    @property
+    def spent(self) -> str | None:
+        """Say what was used up, or ``None`` while something is left of everything."""
+        if self.schedules <= 0:
+            return "the budget of schedules was used up"
+        if time.monotonic() >= self.until:
+            return "the time for exploring was used up"
+        return None
+
+
+@dataclass(slots=True)
+class Follower:
+    """Chooses as a task of the search says, then as the search would."""
+
+    search: Search
+    task: Task
+    sleep: Sleep = field(default_factory=dict)
+    _made: int = 0
+    _last: str | None = None
+
+    def __call__(self, able: frozenset[str], fresh: frozenset[str], steps: Sequence[Event]) -> str | None:
+        """Return who goes next; see :meth:`harness.exploring.conductor.Conductor.run`."""
+        prefix = self.task.choices
+        if self._made == len(prefix):
+            self.sleep = self.task.sleep
+        if self._made >= len(prefix):
+            for step in steps:
+                self.sleep = self.search.awake(self.sleep, step)
+            self._last = self.search.choose(able, fresh, self.sleep, self._last)
+        else:
+            self._last = prefix[self._made]
+        self._made += 1
+        return self._last
+
+
+@dataclass(slots=True)
+class Exploration:
+    """See the module."""
+
+    stage: Stage
+    scenario: Scenario
+    phase: int
+    conflicts: Conflicts
+    preemptions: int | None = None
+    schedules: int = 0
+    """Schedules run to their end; those that turned out to repeat another are not counted."""
+    redundant: int = 0
+    orders: int = 0
+    """Orders of steps that those stand for."""
+    opaque: bool = False
+    """Something could not be held apart, or happened where it cannot be seen."""
+    finished: bool = False
+    """Nothing is left to run."""
+    cut: bool = False
+    """Schedules were left out because of the bound on preemptions."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every inequivalent schedule was run, and none was opaque."""
+        return self.finished and not self.cut and not self.opaque
+
+    async def performances(self, budget: Budget) -> AsyncIterator[Performance]:
+        """Run schedules until none is left or the budget is spent, and yield each.
+
+        :raises InconclusiveError: when the target does something else when it is run again.
+        """
+        search = self._search()
+        while not budget.spent:
+            task = search.next()
+            if task is None:
+                self.finished, self.cut = True, search.cut
+                return
+            performance = await self._perform(search, task, budget)
+            yield performance
+            if performance.outside and not self.conflicts.outside:
+                # On a busy machine a request may just have been slow. What happens twice is no accident.
+                performance = await self._perform(search, task, budget)
+                yield performance
+                if performance.outside:
+                    self._go_blind()
+                    search = self._search()
+                    continue
+            if performance.stuck:
+                return
+            if not self.conflicts.outside:
+                self._compare(search, task, performance.trace)
+            search.add(task, performance.trace)
+            self._count(performance.trace)
+
+    async def _perform(self, search: Search, task: Task, budget: Budget) -> Performance:
+        budget.schedules -= 1
+        performance = await self.stage.perform(self.scenario, self.phase, Follower(search, task))
+        self.opaque = self.opaque or bool(performance.coarse)
+        return performance
+
+    def _go_blind(self) -> None:
+        """Take everything for dependent: something that cannot be seen orders the requests."""
+        self.conflicts = replace(self.conflicts, outside=True)
+        self.schedules = self.redundant = self.orders = 0
+        self.opaque = True
+
+    def _search(self) -> Search:
+        phase = self.scenario.phases[self.phase]
+        return Search(
+            self.conflicts,
+            clients=[program.client for program in phase.programs],
+            alike=alike(self.scenario, phase),
+            preemptions=self.preemptions,
+        )
+
+    def _count(self, trace: Trace) -> None:
+        if trace.complete:
+            self.schedules += 1
+            self.orders += orders(trace.events, self.conflicts)
+        else:
+            self.redundant += 1
+
+    @staticmethod
+    def _compare(search: Search, task: Task, trace: Trace) -> None:
+        """See that the run began as the run did from which its task was made."""
+        for place, (before, now) in enumerate(search.known(task, trace)):
+            if before != now:
+                raise InconclusiveError(
+                    f"the target does not do the same when it is run again: step {place + 1} of one "
+                    f"schedule was {before!r}, then {now!r}"
+                )
+
+
+def alike(scenario: Scenario, phase: Phase) -> list[list[str]]:
+    """Group the clients of a phase that are interchangeable: the same program, but for who the person is.
+
+    Persons who act in other programs too are taken for the individuals they are.
+    """
+    acting: dict[str, int] = {}
+    for program in scenario.programs():
+        for person in {operation.person for operation in program.operations}:
+            acting[person] = acting.get(person, 0) + 1
+    groups: dict[object, list[str]] = {}
+    for program in phase.programs:
+        key = tuple(
+            replace(operation, person="" if acting[operation.person] == 1 else operation.person)
+            for operation in program.operations
+        )
+        groups.setdefault(key, []).append(program.client)
+    return list(groups.values())

@@ -1,0 +1,241 @@
+"""The search over schedules: every inequivalent one once, those with the fewest context switches first.
+
+Theory of operation. A schedule is a sequence of choices: which client is let go next. Two schedules are
+equivalent when one becomes the other by swapping neighbouring steps that do not depend on each other
+(Mazurkiewicz traces), so it is enough to run one of each kind. After a run, the search looks for *races*:
+pairs of dependent steps of different clients with nothing between them that orders them. For each it asks,
+at the choice that led to the first, for a client with which the second could come first. This is dynamic
+partial-order reduction with source sets and sleep sets: Abdulla, Aronis, Jonsson, Sagonas, "Optimal dynamic
+partial order reduction", POPL 2014, Algorithm 1; the races are those of Flanagan and Godefroid, POPL 2005.
+
+Two things differ from the papers. Work is taken from a queue ordered by context switches rather than depth
+first, so that the first counterexample is a short one; the sleep set of a choice holds the siblings that
+were taken before it, whatever the order. And clients that run the same program and have not begun are
+interchangeable: of those only the first is ever tried, because the others give the same run with two names
+exchanged.
+
+Pure: it is handed traces, and says which schedule to run next.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from harness.exploring.conflicts import Conflicts
+    from harness.exploring.events import Event, Trace
+
+
+Sleep: TypeAlias = "Mapping[str, tuple[Event, ...]]"
+"""Clients that need not be let go, with the steps that would follow: it has been tried in a state from which
+it leads to the same. A step that depends on one of those wakes the client."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """A state of the target, reached by one sequence of choices."""
+
+    path: tuple[str, ...]
+    sleep: Sleep
+    enabled: frozenset[str] = frozenset()
+    fresh: frozenset[str] = frozenset()
+    wanted: set[str] = field(default_factory=set)
+    """Choices that were made or are in the queue."""
+    done: dict[str, tuple[Event, ...]] = field(default_factory=dict)
+    """Choices that were made, with the steps each led to."""
+    preemptions: int = 0
+    """How many it took to get here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A schedule to run: follow the choices, then go on with as few switches as can be."""
+
+    choices: tuple[str, ...]
+    sleep: Sleep
+    """Who sleeps before the last of ``choices`` is made."""
+
+
+class Search:
+    """The set of schedules of one scenario that are still to be run."""
+
+    def __init__(
+        self,
+        conflicts: Conflicts,
+        *,
+        clients: Sequence[str],
+        alike: Sequence[Sequence[str]] = (),
+        preemptions: int | None = None,
+    ) -> None:
+        """Begin with one schedule: no choices, everything by default.
+
+        :param clients: in the order in which they go where nothing else decides.
+        :param alike: groups of clients that run the same program, each in a fixed order.
+        :param preemptions: leave out schedules with more preemptions than this; then nothing is exhausted.
+        """
+        self.conflicts = conflicts
+        self.cut = False
+        """Whether anything was left out because of ``preemptions``."""
+        self._clients = list(clients)
+        self._alike = [tuple(group) for group in alike]
+        self._limit = preemptions
+        self._nodes: dict[tuple[str, ...], _Node] = {}
+        self._queue: list[tuple[int, int, int, tuple[str, ...], str]] = []
+        self._order = itertools.count()
+        self._begun = False
+
+    def next(self) -> Task | None:
+        """Return the next schedule to run; ``None`` when all inequivalent ones have been."""
+        if not self._begun:
+            self._begun = True
+            return Task((), {})
+        while self._queue:
+            _, _, _, path, client = heapq.heappop(self._queue)
+            node = self._nodes[path]
+            if client in node.done or client in node.sleep:
+                continue
+            return Task((*path, client), dict(node.sleep) | dict(node.done))
+        return None
+
+    def add(self, task: Task, trace: Trace) -> None:
+        """Learn from a run of that task, and queue what it shows to be missing."""
+        self._grow(task, trace)
+        before = self._happens_before(trace.events)
+        for first, second in self._races(trace.events, before):
+            self._reverse(trace, before, first, second)
+
+    def awake(self, sleep: Sleep, event: Event) -> dict[str, tuple[Event, ...]]:
+        """Return who still sleeps after a step."""
+        return {
+            client: steps
+            for client, steps in sleep.items()
+            if client != event.client and not any(self.conflicts.dependent(step, event) for step in steps)
+        }
+
+    def choose(
+        self, enabled: frozenset[str], fresh: frozenset[str], sleep: Sleep, last: str | None
+    ) -> str | None:
+        """Return whom to let go where no schedule says: whoever was last, if that is possible.
+
+        ``None`` when everybody who could go sleeps: what follows has been run before, in another order.
+        """
+        open_ = sorted(
+            client
+            for client in enabled
+            if client not in sleep and self._representative(enabled, fresh, client) not in sleep
+        )
+        if last in open_:
+            return last
+        return min(open_, key=self._clients.index, default=None)
+
+    def known(self, task: Task, trace: Trace) -> Iterator[tuple[str, str]]:
+        """Yield, for the choices a task repeats, the step that was seen before and the step seen now."""
+        steps = _by_decision(trace)
+        for depth in range(len(task.choices) - 1):
+            seen = self._nodes[trace.chosen[:depth]].done[trace.chosen[depth]]
+            yield seen[0].shape, steps[depth][0].shape
+
+    def _grow(self, task: Task, trace: Trace) -> None:
+        """Add the states along a run that were not known."""
+        steps = _by_decision(trace)
+        branch = len(task.choices) - 1
+        sleep: dict[str, tuple[Event, ...]] = {}
+        preemptions = 0
+        for depth, chosen in enumerate(trace.chosen):
+            reached_with = preemptions
+            preemptions += trace.preempts(depth)
+            node = self._nodes.setdefault(trace.chosen[:depth], _Node(trace.chosen[:depth], sleep))
+            if depth < branch:
+                continue
+            node.enabled, node.fresh = trace.enabled[depth], trace.fresh[depth]
+            node.preemptions = reached_with
+            node.wanted.add(chosen)
+            sleep = {**node.sleep, **node.done}
+            sleep.pop(chosen, None)
+            node.done.setdefault(chosen, steps[depth])
+            for event in steps[depth]:
+                sleep = self.awake(sleep, event)
+
+    def _happens_before(self, events: Sequence[Event]) -> list[set[int]]:
+        """Return for each step the steps that are ordered before it."""
+        before: list[set[int]] = []
+        for later, event in enumerate(events):
+            mine: set[int] = set()
+            for earlier in range(later - 1, -1, -1):
+                if earlier not in mine and self.conflicts.dependent(events[earlier], event):
+                    mine.add(earlier)
+                    mine |= before[earlier]
+            before.append(mine)
+        return before
+
+    def _races(self, events: Sequence[Event], before: list[set[int]]) -> list[tuple[int, int]]:
+        """Return the pairs of steps that depend on each other directly and could have come the other way."""
+        found = []
+        for second, event in enumerate(events):
+            if event.decision == _decision_before(events, second):
+                continue  # It came by itself, as a consequence of the step before.
+            for first in before[second]:
+                between = any(first in before[middle] for middle in before[second])
+                if events[first].client != event.client and not between:
+                    found.append((first, second))
+        return found
+
+    def _reverse(self, trace: Trace, before: list[set[int]], first: int, second: int) -> None:
+        """Queue a choice with which the second step can come before the first."""
+        events = trace.events
+        depth = events[first].decision
+        node = self._nodes[trace.chosen[:depth]]
+        # What can come before the first step: everything up to the second that does not follow from it.
+        free = [index for index in range(first + 1, second) if first not in before[index]]
+        initials = {
+            events[index].client
+            for index in (*free, second)
+            if not any(other in before[index] for other in free if other < index)
+        }
+        possible = initials & node.enabled
+        candidates = {
+            self._representative(node.enabled, node.fresh, client) for client in possible or node.enabled
+        }
+        if not possible:
+            for client in sorted(candidates):
+                self._want(node, client, trace, depth)
+        elif not candidates & node.wanted:
+            preferred = self._representative(node.enabled, node.fresh, events[second].client)
+            self._want(node, preferred if preferred in candidates else min(candidates), trace, depth)
+
+    def _representative(self, enabled: frozenset[str], fresh: frozenset[str], client: str) -> str:
+        """Return the client that stands for this one: the first of its kind that has not begun either."""
+        if client in fresh:
+            for group in self._alike:
+                if client in group:
+                    return next((other for other in group if other in fresh & enabled), client)
+        return client
+
+    def _want(self, node: _Node, client: str, trace: Trace, depth: int) -> None:
+        if client in node.wanted:
+            return
+        last = trace.chosen[depth - 1] if depth else None
+        preempts = last is not None and client != last and last in node.enabled
+        cost = node.preemptions + preempts
+        if self._limit is not None and cost > self._limit:
+            self.cut = True
+            return
+        node.wanted.add(client)
+        heapq.heappush(self._queue, (cost, depth, next(self._order), node.path, client))
+
+
+def _by_decision(trace: Trace) -> dict[int, tuple[Event, ...]]:
+    """Return the steps that each choice led to."""
+    steps: dict[int, tuple[Event, ...]] = {}
+    for event in trace.events:
+        steps[event.decision] = (*steps.get(event.decision, ()), event)
+    return steps
+
+
+def _decision_before(events: Sequence[Event], index: int) -> int | None:
+    return events[index - 1].decision if index else None

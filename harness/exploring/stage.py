@@ -1,0 +1,146 @@
+"""The stage: a target that runs behind the proxy, and one run of a scenario on it under a schedule."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.driving.gate import OpenGate
+from harness.driving.program import Patience, Recorder, drive_program
+from harness.driving.quiet import quiet_books
+from harness.exploring.conductor import Conductor, Limits, StuckError
+from harness.exploring.monitor import Monitor, monitoring
+from harness.model import Evidence, Outcome
+from harness.wire import Proxy, address_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
+
+    from harness.exploring.events import Event, Trace
+    from harness.model import Client, Running, Scenario
+
+    Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """One run under a schedule: what it did, and what it left."""
+
+    trace: Trace
+    evidence: Evidence
+    outside: bool
+    """A request was seen waiting outside Postgres."""
+    stuck: bool
+    coarse: int
+    """Statements that could only be held together with others, or with their commit."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """See the module."""
+
+    running: Running
+    proxy: Proxy
+    monitor: Monitor
+    timeout: float
+    """Seconds for a statement, and for an answer where nothing is under a schedule."""
+    _clients: dict[int, Client] = field(default_factory=dict)
+    """By place: the n-th program of every phase uses the n-th client."""
+    _homes: dict[int, str] = field(default_factory=dict)
+
+    async def perform(self, scenario: Scenario, phase: int, choose: Chooser) -> Performance:
+        """Run a scenario on fresh stock, one phase of it under a schedule.
+
+        :param phase: the phase that runs under the schedule; in the others each program runs by itself,
+            one after another.
+        """
+        sale = await self.running.open_sale(scenario.tickets)
+        recorder = Recorder()
+        conductor: Conductor | None = None
+        stuck = False
+        for number, each in enumerate(scenario.phases):
+            places = [(program, await self._client(place)) for place, program in enumerate(each.programs)]
+            if number != phase:
+                for place, (program, client) in enumerate(places):
+                    await self._alone(place, client, sale, program, number, recorder)
+                continue
+            conductor = Conductor(
+                self.monitor, self.proxy.sessions, Limits(statement=self.timeout), self._homes
+            )
+            async with self.proxy.controlled(conductor):
+                try:
+                    await conductor.run(places, sale, phase=number, recorder=recorder, choose=choose)
+                except StuckError:
+                    stuck = True
+            for place in [place for place, usable in enumerate(conductor.usable) if not usable]:
+                del self._clients[place]
+        if conductor is None:
+            raise IndexError(f"the scenario has no phase {phase}")
+        history = recorder.history()
+        unsure = stuck or any(call.outcome is Outcome.UNKNOWN for call in history)
+        books = await quiet_books(self.running, sale, self.monitor.db, alike=4 if unsure else 1)
+        return Performance(
+            trace=conductor.trace(),
+            evidence=Evidence(
+                scenario=scenario, history=history, books=books, incidents=tuple(conductor.incidents)
+            ),
+            outside=conductor.outside,
+            stuck=stuck,
+            coarse=conductor.coarse,
+        )
+
+    async def _client(self, place: int) -> Client:
+        if place not in self._clients:
+            self._clients[place] = await self.running.connect(f"client-{place + 1}")
+        return self._clients[place]
+
+    async def _alone(
+        self, place: int, client: Client, sale: Any, program: Any, phase: int, recorder: Recorder
+    ) -> None:
+        """Run one program while nobody else does anything."""
+        usable = await drive_program(
+            client,
+            sale,
+            program,
+            phase=phase,
+            recorder=recorder,
+            gate=OpenGate(),
+            patience=Patience(self.timeout),
+        )
+        if not usable:
+            del self._clients[place]
+
+    async def leave(self) -> None:
+        """Close the clients' connections."""
+        for client in self._clients.values():
+            with contextlib.suppress(Exception):
+                await client.close()
+
+
+@contextlib.asynccontextmanager
+async def stage(
+    database: str,
+    start: Callable[[str], AbstractAsyncContextManager[Running]],
+    *,
+    isolation: str | None,
+    timeout: float,
+) -> AsyncIterator[Stage]:
+    """Start a target behind a proxy for the length of a block.
+
+    :param database: URL of the database it is to work on.
+    :param start: starts it on a URL.
+    :param isolation: default isolation level of its sessions, or the server's own.
+    """
+    async with (
+        monitoring(database) as monitor,
+        Proxy(address_of(database), isolation=isolation) as proxy,
+        start(proxy.url(database)) as running,
+    ):
+        made = Stage(running, proxy, monitor, timeout)
+        try:
+            yield made
+        finally:
+            await made.leave()
