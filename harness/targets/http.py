@@ -225,7 +225,7 @@ def _accepted(response: Response, data: dict[str, Any]) -> Answer:
 
 
 def _json(response: Response) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         data = json.loads(response.body)
         if isinstance(data, dict):
             return data

@@ -1,0 +1,286 @@
+"""What responses of a service mean to a buyer, the sensible ones and the others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.driving.gate import OpenGate
+from harness.driving.program import Patience, Recorder, drive_program
+from harness.model import Answer, Cancel, Outcome, Program, Proof, ReadAvailability, Reserve
+from harness.targets._http_client import Response
+from harness.targets._ticketing import Sale
+from harness.targets.http import HttpClient, read_answer
+from tests.targets.peer import Conversation, has_head, peer
+
+if TYPE_CHECKING:
+    from harness.model import Operation
+    from tests.targets.peer import Script
+
+SALE = Sale(events={"event": 7}, tickets={"general": "t-1"}, event_of={"general": 7})
+BUY = Reserve(ticket="general", person="ada")
+
+
+def response(status: int, body: Any = None) -> Response:
+    """Return a response with this body, as JSON unless it is bytes."""
+    return Response(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (201, {"success": True, "rsvp": {"id": "r-1"}, "remainingTickets": 3}, Outcome.ACCEPTED),
+        (409, {"error": "sold_out"}, Outcome.SOLD_OUT),
+        (409, {"error": "duplicate_rsvp"}, Outcome.DUPLICATE),
+        (400, {"error": "invalid"}, Outcome.INVALID),
+        (404, {}, Outcome.INVALID),
+        (410, {"error": "sale_closed"}, Outcome.INVALID),
+        (413, b"too large", Outcome.INVALID),
+        (429, {}, Outcome.RETRYABLE),
+        (503, {}, Outcome.RETRYABLE),
+        (500, {}, Outcome.UNKNOWN),
+        (502, b"<html>Bad Gateway</html>", Outcome.UNKNOWN),
+        (302, b"", Outcome.UNKNOWN),
+        (200, {"rsvp": {"id": "r-1"}}, Outcome.UNKNOWN),
+        (201, b"", Outcome.UNKNOWN),
+        (201, b"created!", Outcome.UNKNOWN),
+        (201, [1, 2], Outcome.UNKNOWN),
+        (201, b"\xff\xfe", Outcome.UNKNOWN),
+        (201, b"[" * 100_000, Outcome.UNKNOWN),
+        (409, {}, Outcome.UNKNOWN),
+        (409, {"error": None}, Outcome.UNKNOWN),
+        (409, {"error": ["sold_out"]}, Outcome.UNKNOWN),
+        (409, b"conflict", Outcome.UNKNOWN),
+    ],
+)
+def test_status_and_body_decide_together(status: int, body: Any, outcome: Outcome) -> None:
+    """What the contract does not know is an unknown outcome, never a guess, and never a crash."""
+    answer = read_answer(response(status, body), 201)
+    assert answer.outcome is outcome
+    assert outcome is not Outcome.UNKNOWN or answer.detail
+
+
+def test_an_acceptance_names_the_reservation_and_what_remains() -> None:
+    """Both as the service says them."""
+    body = {"success": True, "rsvp": {"id": "r-1"}, "remainingTickets": 3}
+    assert read_answer(response(201, body), 201) == Answer(Outcome.ACCEPTED, reservation="r-1", remaining=3)
+
+
+@pytest.mark.parametrize("body", [{"rsvp": "r-1"}, {"rsvp": {}}, {"remainingTickets": "3"}, {"rsvp": None}])
+def test_an_acceptance_without_a_name_is_one_all_the_same(body: Any) -> None:
+    """A 201 with a JSON object says that it happened; what it leaves out stays unknown."""
+    assert read_answer(response(201, body), 201) == Answer(Outcome.ACCEPTED)
+
+
+def test_a_deletion_needs_no_body() -> None:
+    """204 has none."""
+    assert read_answer(response(204, b""), 200, 204).outcome is Outcome.ACCEPTED
+
+
+def test_the_services_words_are_kept_short() -> None:
+    """They stand in reports."""
+    answer = read_answer(response(400, {"message": "x" * 999}), 201)
+    assert answer.detail == "x" * 200
+
+
+async def asked(script: Script, operation: Operation, timeout: float = 30.0) -> tuple[Answer, bool]:
+    """Have one operation done over HTTP; return the answer, and whether the client is usable."""
+    recorder = Recorder()
+    async with peer(script) as served:
+        usable = await drive_program(
+            HttpClient(served.connection()),
+            SALE,
+            Program("client", (operation,)),
+            phase=0,
+            recorder=recorder,
+            gate=OpenGate(),
+            patience=Patience(timeout),
+        )
+    return recorder.calls[0].answer, usable
+
+
+def answering(*replies: tuple[int, Any], seen: list[bytes] | None = None) -> Script:
+    """Return a server that answers request after request like this."""
+
+    async def script(conversation: Conversation) -> None:
+        for status, body in replies:
+            request = await conversation.read_until(_whole)
+            if seen is not None:
+                seen.append(request)
+            data = json.dumps(body).encode()
+            await conversation.answer(
+                f"HTTP/1.1 {status} X\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+            )
+        await conversation.read_to_the_end()
+
+    return script
+
+
+def _whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(end) and len(body) >= (int(lengths[0].split(b":")[1]) if lengths else 0)
+
+
+async def test_a_purchase_is_the_contracts_request() -> None:
+    """Path, type and fields as documented."""
+    seen: list[bytes] = []
+    answer, usable = await asked(answering((201, {"rsvp": {"id": "r-1"}}), seen=seen), BUY)
+    assert (answer.reservation, usable) == ("r-1", True)
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /api/rsvp HTTP/1.1\r\n")
+    assert b"content-type: application/json" in head.lower()
+    assert json.loads(body) == {
+        "eventId": 7,
+        "userId": "ada",
+        "name": "ada",
+        "email": "ada@example.com",
+        "ticketId": "t-1",
+    }
+
+
+async def test_a_cancel_names_its_reservation_safely() -> None:
+    """A reservation's name is one part of the path, whatever is in it."""
+    seen: list[bytes] = []
+    cancel = Cancel(ticket="general", person="ada", reservation="a b/../c\r\nX: y")
+    await asked(answering((200, {"success": True}), seen=seen), cancel)
+    assert seen[0].startswith(b"DELETE /api/rsvp/a%20b%2F..%2Fc%0D%0AX%3A%20y HTTP/1.1\r\n")
+
+
+async def test_a_cancel_of_nothing_is_not_sent() -> None:
+    """There is no reservation to name."""
+    answer, usable = await asked(answering(), Cancel(ticket="general", person="ada"))
+    assert (answer.outcome, usable) == (Outcome.INVALID, True)
+
+
+async def test_availability_is_that_of_the_ticket_type() -> None:
+    """Others of the same event are left out."""
+    tickets = [{"ticketId": "t-0", "available": 9}, {"ticketId": "t-1", "available": 4}]
+    read = ReadAvailability(ticket="general", person="ada")
+    answer, _ = await asked(answering((200, {"tickets": tickets})), read)
+    assert answer == Answer(Outcome.ACCEPTED, remaining=4)
+
+
+@pytest.mark.parametrize("tickets", [None, 3, ["t-1"], [{"ticketId": "t-1"}]])
+async def test_garbage_availability_tells_no_number(tickets: Any) -> None:
+    """Nothing is made up, and nothing crashes."""
+    read = ReadAvailability(ticket="general", person="ada")
+    answer, _ = await asked(answering((200, {"tickets": tickets})), read)
+    assert answer.remaining is None
+
+
+async def test_a_service_that_closes_the_connection_is_an_unknown_outcome() -> None:
+    """The request may have been served; the client connects again for the next run."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until(has_head)
+
+    answer, usable = await asked(script, BUY)
+    assert (answer.outcome, usable) == (Outcome.UNKNOWN, False)
+    assert "closed before the answer came" in answer.detail
+
+
+async def test_a_service_that_speaks_nonsense_is_an_unknown_outcome() -> None:
+    """It is said that this is no HTTP."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until(has_head)
+        await conversation.answer(b"220 smtp.example ESMTP\r\n\r\n")
+        await conversation.read_to_the_end()
+
+    answer, usable = await asked(script, BUY)
+    assert (answer.outcome, usable) == (Outcome.UNKNOWN, False)
+    assert "no HTTP" in answer.detail
+
+
+async def test_a_service_that_never_answers_is_an_unknown_outcome() -> None:
+    """After the operation's time-out, and the connection is dropped so that the service notices."""
+    gone = asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_to_the_end()
+        gone.set()
+
+    recorder = Recorder()
+    async with peer(script) as served:
+        usable = await drive_program(
+            HttpClient(served.connection()),
+            SALE,
+            Program("client", (BUY,)),
+            phase=0,
+            recorder=recorder,
+            gate=OpenGate(),
+            patience=Patience(0.1),
+        )
+        await gone.wait()
+    assert not usable
+    assert recorder.calls[0].answer == Answer(Outcome.UNKNOWN, detail="no answer within 0.1 s")
+
+
+async def test_a_good_proof_is_uploaded_before_the_purchase_and_named_in_it() -> None:
+    """Only the purchase itself waits at the gate."""
+    seen: list[bytes] = []
+    replies = ((201, {"paymentProofUrl": "/proofs/1.png"}), (201, {"rsvp": {"id": "r-1"}}))
+    answer, _ = await asked(
+        answering(*replies, seen=seen), Reserve(ticket="general", person="ada", proof=Proof.GOOD)
+    )
+    assert answer.outcome is Outcome.ACCEPTED
+    upload, purchase = seen
+    assert upload.startswith(b"POST /api/payment-proofs ")
+    assert b"\x89PNG" in upload
+    assert json.loads(purchase.partition(b"\r\n\r\n")[2])["paymentProofUrl"] == "/proofs/1.png"
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        ((415, {"message": "no picture"}), Outcome.INVALID),
+        ((500, {}), Outcome.UNKNOWN),
+        ((201, {}), Outcome.UNKNOWN),
+    ],
+)
+async def test_a_proof_that_is_not_accepted_ends_the_purchase(
+    reply: tuple[int, Any], outcome: Outcome
+) -> None:
+    """The buyer stops: no purchase is sent."""
+    seen: list[bytes] = []
+    refused = Reserve(ticket="general", person="ada", proof=Proof.REFUSED)
+    answer, _ = await asked(answering(reply, seen=seen), refused)
+    assert answer.outcome is outcome
+    assert len(seen) == 1
+
+
+async def test_an_upload_that_is_accepted_without_a_url_is_no_acceptance() -> None:
+    """There is nothing to name in the purchase, so the buyer stops."""
+    good = Reserve(ticket="general", person="ada", proof=Proof.GOOD)
+    answer, _ = await asked(answering((201, {"success": True})), good)
+    assert answer.outcome is Outcome.INVALID
+    assert "paymentProofUrl" in answer.detail
+
+
+async def test_a_cut_upload_ends_the_purchase() -> None:
+    """The connection breaks half-way, and nothing else is asked for."""
+    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def script(conversation: Conversation) -> None:
+        received.set_result(await conversation.read_to_the_end())
+
+    cut = Reserve(ticket="general", person="ada", proof=Proof.CUT)
+    recorder = Recorder()
+    async with peer(script) as served:
+        await drive_program(
+            HttpClient(served.connection()),
+            SALE,
+            Program("client", (cut,)),
+            phase=0,
+            recorder=recorder,
+            gate=OpenGate(),
+            patience=Patience(30.0),
+        )
+        data = await received
+    assert recorder.calls[0].answer.outcome is Outcome.INVALID
+    assert data.count(b"POST ") <= 1
+    assert not data.endswith(b"--\r\n")
