@@ -110,7 +110,7 @@ def handle(side: Side, default: Handling, **chosen: Iterable[int]) -> dict[int, 
 class Framer:
     """Cuts the typed messages of one side out of its byte stream, however it is split."""
 
-    __slots__ = ("_buffer", "_limits", "_need", "_rest", "_side", "_streaming", "_table")
+    __slots__ = ("_buffer", "_limits", "_need", "_rest", "_side", "_streaming", "_table", "last")
 
     def __init__(self, side: Side, table: Mapping[int, Handling]) -> None:
         self._side = side
@@ -120,6 +120,8 @@ class Framer:
         self._need = 0
         self._rest = 0
         self._streaming = 0
+        self.last = 0
+        """The type of the last message that began; 0 before the first."""
 
     @property
     def at_boundary(self) -> bool:
@@ -167,6 +169,7 @@ class Framer:
     def _walk(self, data: bytes, position: int, frames: list[Frame]) -> None:
         """Go from header to header. The one loop that every byte of a pass-through pays for."""
         end, table = len(data), self._table
+        kind = self.last
         while end - position >= _HEADER:
             kind = data[position]
             handling = table.get(kind)
@@ -176,7 +179,7 @@ class Framer:
             stop = position + 1 + length
             if handling is Handling.WHOLE and stop > end:
                 self._keep(data[position:], stop - position)
-                return
+                break
             if handling is Handling.NOTE:
                 frames.append(Frame(kind, b""))
             elif handling is not Handling.SKIP:
@@ -184,12 +187,14 @@ class Framer:
             if stop > end:
                 self._rest = stop - end
                 self._streaming = kind if handling is Handling.STREAM else 0
-                return
+                break
             position = stop
-        if position < end:
-            self._keep(data[position:], _HEADER)
-            if data[position] not in table:
-                raise self._lie(data[position], None)
+        else:
+            if position < end:
+                self._keep(data[position:], _HEADER)
+                if data[position] not in table:
+                    raise self._lie(data[position], None)
+        self.last = kind
 
     def _keep(self, part: bytes, need: int) -> None:
         self._buffer += part

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from harness.wire.control import Controller, Decision, SessionInfo
 
 _STARTUP_SECONDS = 60.0
+_READ_SIZE = 65_536
 _QUEUE_LIMIT = 4_000_000
 
 
@@ -178,13 +179,14 @@ class Proxy:
         self._failure = self._failure or failure
 
 
-class _Half(asyncio.Protocol):
+class _Half(asyncio.BufferedProtocol):
     """One of the two connections of a link. It only hands on what happens to it."""
 
     def __init__(self, link: _Link, receive: Callable[[bytes], None]) -> None:
         self.link = link
         self.receive = receive
         self.transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_READ_SIZE))
         self.other: _Half | None = None
         self.lost = False
 
@@ -192,8 +194,13 @@ class _Half(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.link.made(self)
 
-    def data_received(self, data: bytes) -> None:
-        self.receive(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read into: one buffer for good, since allocating one per read costs more."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.receive(bytes(self._buffer[:nbytes]))
 
     def eof_received(self) -> bool:
         return self.link.ended(self)
@@ -474,7 +481,7 @@ class _Link:
         if controller is None or session is None or session.replicating or self._client_gone:
             return
         if self._schedule is None:
-            if not (session.at_rest and self._front.at_boundary and self._back.at_boundary):
+            if not (session.at_rest(self._front.last) and self._front.at_boundary and self._back.at_boundary):
                 return
             self._front.handle_by(FRONTEND)
             self._back.handle_by(BACKEND)

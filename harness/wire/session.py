@@ -9,13 +9,14 @@ them; it is inferred, by rules that hold for every client:
 2. Once ready, each Query, FunctionCall and Sync is answered by one ReadyForQuery, in order. A session is *at
    rest* when none is outstanding and nothing was sent since the last: only then may a schedule take the
    session over or let go of it. A Sync that arrives while the server is in COPY IN is ignored by the server
-   (libpq relies on it), so the end of COPY data takes such Syncs off the account.
+   (libpq relies on it). A client ends COPY data only after the server asked for it, hence after the answers
+   to all earlier Syncs: those still owed then will never be answered.
 3. ReadyForQuery carries the transaction status, and nothing else does: SQL text is a hint only.
 4. A prepared statement exists from its ParseComplete on. A failed Parse leaves what was there, so texts are
    noted when the answer comes, in the order of the requests; an error forgets those up to the next Sync.
 
-In pass-through the session is told of few messages (:data:`PASS_FRONTEND`, :data:`PASS_BACKEND`) and rows are
-never looked at. Under a schedule, :mod:`harness.wire.schedule` tells it of every message.
+In pass-through the session is told of few messages (:data:`PASS_FRONTEND`, :data:`PASS_BACKEND`), which is
+what keeps a free proxy fast. Under a schedule, :mod:`harness.wire.schedule` tells it of every message.
 """
 
 from __future__ import annotations
@@ -89,12 +90,19 @@ def _table() -> dict[tuple[Phase, Side, int], Phase]:
 TRANSITIONS: Mapping[tuple[Phase, Side, int], Phase] = _table()
 """Phase, side and message type to the next phase. What is missing is a protocol error."""
 
-PASS_FRONTEND = handle(Side.FRONTEND, Handling.NOTE, WHOLE=b"PC", SKIP=b"d")
+PASS_FRONTEND = handle(Side.FRONTEND, Handling.SKIP, WHOLE=b"PC", NOTE=b"QFScf")
 """What pass-through looks at in what the client sends."""
-PASS_BACKEND = handle(Side.BACKEND, Handling.SKIP, WHOLE=b"RKZ", NOTE=b"1GHWcCE")
+PASS_BACKEND = handle(Side.BACKEND, Handling.SKIP, WHOLE=b"RKZ", NOTE=b"1E")
 """What pass-through looks at in what the server sends."""
+_ENDS = frozenset(b"QFScfXp")
+"""What a client may have sent last without leaving a pipeline open."""
 
-_SYNC = None
+
+class _Owes(Enum):
+    """Who a ReadyForQuery is owed to."""
+
+    SYNC = auto()
+    QUERY = auto()
 
 
 class Session:
@@ -110,9 +118,7 @@ class Session:
         self.prepared: dict[str, str] = {}
         self.keeps_snapshots = any(read(value).keeps_snapshots for value in parameters.values())
         """Whether it ever spoke of an isolation level under which even a harmless SELECT takes a snapshot."""
-        self._owed: deque[tuple[str, str] | None] = deque()
-        self._pipeline_open = False
-        self._syncs_since_execute = 0
+        self._owed: deque[tuple[str, str] | _Owes] = deque()
         self._statements = 0
 
     def next_number(self) -> int:
@@ -133,12 +139,11 @@ class Session:
     @property
     def outstanding(self) -> int:
         """How many ReadyForQuery the server owes."""
-        return self._owed.count(_SYNC)
+        return sum(isinstance(owed, _Owes) for owed in self._owed)
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing is under way in either direction."""
-        return self.phase is Phase.READY and not self._pipeline_open and not self.outstanding
+    def at_rest(self, last_sent: int) -> bool:
+        """Say whether nothing is under way in either direction, given the type the client last sent, or 0."""
+        return self.phase is Phase.READY and not self._owed and (not last_sent or last_sent in _ENDS)
 
     def step(self, side: Side, kind: int) -> None:
         """Follow the table by one message.
@@ -167,39 +172,24 @@ class Session:
         self.keeps_snapshots = self.keeps_snapshots or read(sql).keeps_snapshots
 
     def _asked(self, _frame: Frame) -> None:
-        self._owed.append(_SYNC)
-        self._pipeline_open = False
-        self._syncs_since_execute = 0
+        self._owed.append(_Owes.QUERY)
 
     def _synced(self, _frame: Frame) -> None:
-        self._owed.append(_SYNC)
-        self._pipeline_open = False
-        self._syncs_since_execute += 1
-
-    def _executing(self, _frame: Frame) -> None:
-        self._pipeline_open = True
-        self._syncs_since_execute = 0
-
-    def _in_pipeline(self, _frame: Frame) -> None:
-        self._pipeline_open = True
+        self._owed.append(_Owes.SYNC)
 
     def _parsing(self, frame: Frame) -> None:
         parse = m.Parse.decode(frame.body)
         self._owed.append((parse.name, parse.sql))
-        self._pipeline_open = True
 
     def _closing(self, frame: Frame) -> None:
         close = m.Close.decode(frame.body)
         if close.what == "S":
             self.prepared.pop(close.name, None)
-        self._pipeline_open = True
 
     def _copied(self, _frame: Frame) -> None:
         """Take off the Syncs that the server ignored, because they came while it was in COPY IN."""
-        for _ in range(self._syncs_since_execute):
-            if self._owed and self._owed[-1] is _SYNC:
-                self._owed.pop()
-        self._syncs_since_execute = 0
+        while self._owed and self._owed[-1] is _Owes.SYNC:
+            self._owed.pop()
 
     def authenticating(self, frame: Frame) -> None:
         """Take notice of an authentication message; code 0 says that it is done."""
@@ -212,13 +202,13 @@ class Session:
         self.pid, self.secret = key.pid, key.secret
 
     def _parsed(self, _frame: Frame) -> None:
-        if self._owed and (parse := self._owed[0]) is not _SYNC:
+        if self._owed and not isinstance(parse := self._owed[0], _Owes):
             self._owed.popleft()
             self.prepared[parse[0]] = parse[1]
             self.note(parse[1])
 
     def _failed(self, _frame: Frame) -> None:
-        while self._owed and self._owed[0] is not _SYNC:
+        while self._owed and not isinstance(self._owed[0], _Owes):
             self._owed.popleft()
 
     def _ready(self, frame: Frame) -> None:
@@ -232,12 +222,8 @@ _FROM_CLIENT = {
     m.Query.KIND: Session._asked,
     m.FunctionCall.KIND: Session._asked,
     m.Sync.KIND: Session._synced,
-    m.Execute.KIND: Session._executing,
     m.Parse.KIND: Session._parsing,
     m.Close.KIND: Session._closing,
-    m.Bind.KIND: Session._in_pipeline,
-    m.Describe.KIND: Session._in_pipeline,
-    m.Flush.KIND: Session._in_pipeline,
     m.CopyDone.KIND: Session._copied,
     m.CopyFail.KIND: Session._copied,
 }

@@ -204,7 +204,7 @@ def _read(sql: str) -> Text:
 
 
 _read_cached = lru_cache(maxsize=2048)(_read)
-_KEEPING = re.compile(r"repeatable\s+read|serializable", re.IGNORECASE)
+_KEEPING = re.compile(r"repeatable[\s\\]+read|serializable", re.IGNORECASE)
 
 
 # Statements.

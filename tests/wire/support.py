@@ -6,7 +6,17 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from harness.wire import PROCEED, Decision, Proxy, Result, SessionInfo, Statement, address_of
+from harness.wire import (
+    PROCEED,
+    Address,
+    Decision,
+    Proxy,
+    Result,
+    SessionInfo,
+    Statement,
+    address_of,
+    lead_through,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -106,3 +116,41 @@ async def proxied(url: str, **options: object) -> AsyncIterator[tuple[Proxy, str
     """A proxy before a database, and the URL through it."""
     async with Proxy(address_of(url), **options) as proxy:  # type: ignore[arg-type]  # checked by Proxy
         yield proxy, proxy.url(url)
+
+
+class Tap:
+    """A relay that keeps a copy of what went each way, for replaying real conversations."""
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+        self.received = bytearray()
+
+    @asynccontextmanager
+    async def between(self, url: str) -> AsyncIterator[str]:
+        address = address_of(url)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            up_reader, up_writer = await asyncio.open_connection(address.host, address.port)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, up_writer, self.sent))
+                group.create_task(_copy(up_reader, writer, self.received))
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(relay(reader, writer))
+            tasks.add(task)
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        try:
+            yield lead_through(url, Address("127.0.0.1", server.sockets[0].getsockname()[1]))
+            async with asyncio.timeout(BOUND):
+                await asyncio.gather(*tasks)
+        finally:
+            server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray) -> None:
+    while data := await reader.read(65_536):
+        kept += data
+        writer.write(data)
+    writer.close()
