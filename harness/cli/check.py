@@ -72,6 +72,7 @@ def plan_of(chosen: dict[str, Any]) -> Plan:
     rounds = {} if chosen["rounds"] is None else {"rounds": chosen["rounds"]}
     return Plan(
         target=resolve(chosen["target"]),
+        spec=chosen["target"],
         scenarios=scenarios,
         engines=tuple(ENGINES.get(name) for name in chosen["engine"]) or tuple(ENGINES.entries.values()),
         asked_for=frozenset(chosen["scenario"]),

@@ -51,6 +51,13 @@ class Plan:
     database: str = "auto"
     image: str | None = None
     disposable: bool = False
+    spec: str = ""
+    """What ``--target`` was given, by which a report or a replay names the target; else its own name."""
+
+    @property
+    def target_name(self) -> str:
+        """What reports call the target, and what ``--target`` takes where there is such a word."""
+        return self.spec or self.target.name
 
 
 async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
@@ -98,7 +105,7 @@ class _Run:
         todo = list(self._drivable())
         self.listen(
             RunStarted(
-                target=self.plan.target.name,
+                target=self.plan.target_name,
                 database=self.database,
                 seed=self.plan.settings.seed,
                 folder=self.folder,
@@ -129,7 +136,7 @@ class _Run:
         report = Report(
             verdict=verdict,
             reasons=reasons,
-            target=self.plan.target.name,
+            target=self.plan.target_name,
             database=self.database,
             seed=self.plan.settings.seed,
             started=self.started.isoformat(timespec="seconds"),
@@ -188,6 +195,7 @@ class _Run:
                     Trial(
                         scenario=scenario,
                         start=lambda url: started(self.plan.target, url, self.folder),
+                        target=self.plan.target_name,
                         database=database,
                         settings=self.plan.settings,
                         tally=tally,

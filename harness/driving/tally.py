@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from harness.driving.program import most_overlapping
 from harness.laws import judge
 from harness.model import Check, Judgement, LawResult, Outcome, Reserve, Verdict, Violation
-from harness.model.events import CheckProgressed, EvidenceKept
+from harness.model.events import CheckProgressed, EvidenceKept, FailureKept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.model import Evidence, Scenario
+    from harness.model import Evidence, Failure, Scenario
     from harness.model.events import Listener
 
 THE_QUESTION = "no_oversell"
@@ -46,6 +46,8 @@ class Tally:
     orders: int | None = None
     """Orders of steps that those stand for."""
     exhausted: bool | None = None
+    probability: float | None = None
+    """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
     troubles: list[str] = field(default_factory=list)
     """What went wrong on the way, one line each; every one makes a pass inconclusive."""
     _started: float = field(default_factory=time.monotonic)
@@ -83,6 +85,18 @@ class Tally:
         )
         return bool(judgements.violations)
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The laws broken so far, each once, in the order in which they were."""
+        return tuple(dict.fromkeys(violation.law for violation in self._violations.values()))
+
+    def can_be_replayed(self, failure: Failure) -> None:
+        """Note that the violations a failure is about can be run again, and have it kept."""
+        for key, violation in self._violations.items():
+            if violation.law in failure.laws and violation.replay is None:
+                self._violations[key] = replace(violation, replay=failure.id)
+        self.listen(FailureKept(failure=failure, path=f"failures/{failure.id}.json"))
+
     def check(self) -> Check:
         """Return what all runs amount to."""
         violations = tuple(self._violations.values())
@@ -105,6 +119,7 @@ class Tally:
             schedules=self.schedules,
             orders=self.orders,
             exhausted=self.exhausted,
+            probability=self.probability,
             seconds=round(time.monotonic() - self._started, 3),
         )
 

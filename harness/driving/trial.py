@@ -31,7 +31,9 @@ class Settings:
     preemptions: int | None = None
     """How often a client may be left although it could go on; ``None`` sets no bound."""
     isolation: str | None = None
-    """Default isolation level of the target's sessions, as Postgres writes it; ``None`` leaves the server's."""
+    """Default isolation level of the sessions, as Postgres writes it; ``None`` for the server's own."""
+    pct: int | None = None
+    """Draw schedules at random for bugs of this depth, rather than run all."""
     every_violation: bool = False
     """Go on exploring after the first schedule that breaks a law."""
 
@@ -43,6 +45,8 @@ class Trial:
     scenario: Scenario
     start: Callable[[str], AbstractAsyncContextManager[Running]]
     """Starts the target on a database URL: the check's own, or one that leads there another way."""
+    target: str
+    """What ``--target`` was given."""
     database: str
     """URL of the check's own database; what it shows of sessions belongs to this check."""
     settings: Settings

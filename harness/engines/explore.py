@@ -11,22 +11,28 @@ after another.
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.driving.guard import works_in_place
-from harness.exploring.conflicts import Isolation
+from harness.exploring.conflicts import isolation_of
 from harness.exploring.exploration import Budget, Exploration
+from harness.exploring.pct import draw, probability
+from harness.exploring.shrinking import Found, make_failure
 from harness.exploring.stage import stage
 from harness.model import Feature
 
 if TYPE_CHECKING:
     from harness.driving.trial import Settings, Trial
+    from harness.exploring.conflicts import Conflicts
     from harness.exploring.stage import Stage
     from harness.model import Scenario, Target
 
 _BUYERS = 2
+_SHRINKING = 15.0
+"""Seconds for making a failure small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +58,92 @@ class Explore:
         """Explore phase by phase, until a law is broken or nothing is left."""
         settings = trial.settings
         budget = Budget(schedules=settings.schedules, until=time.monotonic() + settings.explore_time)
-        phases = [number for number, phase in enumerate(trial.scenario.phases) if len(phase.programs) > 1]
         async with stage(
             trial.database,
             trial.start,
             isolation=settings.isolation,
             timeout=settings.operation_timeout,
         ) as made:
-            explorations = [await _exploration(made, trial, number) for number in phases or [0]]
+            conflicts = await made.monitor.conflicts(isolation_of(settings.isolation))
+            explorations = [
+                Exploration(made, trial.scenario, phase, conflicts, settings.preemptions)
+                for phase in racing_phases(trial.scenario)
+            ]
+            if settings.pct is None:
+                await self._run_all(trial, explorations, budget)
+            else:
+                await self._draw(trial, made, conflicts, budget, settings.pct)
+            trial.tally.troubles += [] if trial.tally.runs else ["the budget left no schedule to run"]
+
+    async def _run_all(self, trial: Trial, explorations: list[Exploration], budget: Budget) -> None:
+        """Run every inequivalent schedule of each phase, as far as the budget goes."""
+        try:
             for exploration in explorations:
                 async for performance in exploration.performances(budget):
-                    broken = trial.tally.add(performance.evidence)
-                    if performance.stuck or (broken and not settings.every_violation):
-                        break
-                if trial.tally.hits and not settings.every_violation:
-                    break
-        trial.tally.schedules = sum(exploration.schedules for exploration in explorations)
-        trial.tally.orders = sum(exploration.orders for exploration in explorations)
-        trial.tally.exhausted = all(exploration.exhausted for exploration in explorations)
+                    found = Found(exploration.scenario, exploration.phase, performance)
+                    broken = await self._judge(trial, exploration.stage, found, exploration.conflicts)
+                    if performance.stuck or (broken and not trial.settings.every_violation):
+                        return
+        finally:
+            tally = trial.tally
+            tally.schedules = sum(exploration.schedules for exploration in explorations)
+            tally.orders = sum(exploration.orders for exploration in explorations)
+            tally.exhausted = all(exploration.exhausted for exploration in explorations)
+
+    async def _draw(
+        self, trial: Trial, made: Stage, conflicts: Conflicts, budget: Budget, depth: int
+    ) -> None:
+        """Run schedules drawn at random, each phase in turn, until the budget is spent."""
+        scenario, settings = trial.scenario, trial.settings
+        phases = racing_phases(scenario)
+        steps: dict[int, int] = {}
+        runs = 0
+        while not budget.spent:
+            phase = phases[runs % len(phases)]
+            clients = [program.client for program in scenario.phases[phase].programs]
+            luck = random.Random(f"{settings.seed}/{scenario.name}/{runs}")  # noqa: S311  # repeatable
+            chooser = draw(luck, clients, depth if phase in steps else 1, steps.get(phase, 1))
+            budget.schedules -= 1
+            performance = await made.perform(scenario, phase, chooser)
+            steps[phase] = max(steps.get(phase, 1), len(performance.trace.chosen))
+            runs += 1
+            broken = await self._judge(trial, made, Found(scenario, phase, performance), conflicts)
+            if performance.stuck or (broken and not settings.every_violation):
+                break
+        chances = [
+            probability(runs // len(phases), len(scenario.phases[phase].programs), steps[phase], depth)
+            for phase in phases
+            if phase in steps
+        ]
+        trial.tally.schedules, trial.tally.exhausted = runs, False
+        trial.tally.probability = min(chances, default=None)
+
+    async def _judge(self, trial: Trial, made: Stage, found: Found, conflicts: Conflicts) -> bool:
+        """Have a run judged; the first that breaks a law not yet seen is made small and kept."""
+        tally = trial.tally
+        before = tally.broken
+        broken = tally.add(found.performance.evidence)
+        new = [law for law in tally.broken if law not in before]
+        if new and not found.performance.stuck:
+            failure = await make_failure(
+                made,
+                found,
+                conflicts,
+                law=new[0],
+                target=trial.target,
+                isolation=trial.settings.isolation,
+                until=time.monotonic() + _SHRINKING,
+            )
+            tally.can_be_replayed(failure)
+        return broken
 
 
-async def _exploration(made: Stage, trial: Trial, phase: int) -> Exploration:
-    isolation = trial.settings.isolation
-    level = Isolation[isolation.replace(" ", "_").upper()] if isolation else Isolation.READ_COMMITTED
-    return Exploration(
-        made,
-        trial.scenario,
-        phase,
-        await made.monitor.conflicts(level),
-        preemptions=trial.settings.preemptions,
-    )
+def racing_phases(scenario: Scenario) -> list[int]:
+    """Return the phases in which there is something to order: those with several programs.
+
+    A scenario without any has its first phase run, in the one order there is.
+    """
+    return [number for number, phase in enumerate(scenario.phases) if len(phase.programs) > 1] or [0]
 
 
 ENGINE = Explore()

@@ -28,10 +28,10 @@ class Isolation(IntEnum):
     REPEATABLE_READ = 1
     SERIALIZABLE = 2
 
-    @property
-    def sql(self) -> str:
-        """How Postgres writes it."""
-        return self.name.replace("_", " ").lower()
+
+def isolation_of(words: str | None) -> Isolation:
+    """Return the level that Postgres writes like that; its usual default for ``None``."""
+    return Isolation[words.replace(" ", "_").upper()] if words else Isolation.READ_COMMITTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,14 @@
-"""How many orders one schedule stands for: the linear extensions of its partial order."""
+"""The orders one schedule stands for: how many there are, and the one that leaves clients the least often.
+
+All are linear extensions of the same partial order: the steps with every dependent pair as it is.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
+
+from harness.exploring.events import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,23 +23,56 @@ def orders(events: Sequence[Event], conflicts: Conflicts) -> int:
     Each client's steps form a chain, so a set of done steps is one number for each client, and the count
     goes over those: at most the product of the chains' lengths plus one.
     """
-    clients = sorted({event.client for event in events})
-    chains = [[i for i, event in enumerate(events) if event.client == client] for client in clients]
-    place = {index: (c, n) for c, chain in enumerate(chains) for n, index in enumerate(chain)}
-    needs = [
-        [place[j] for j in range(i) if conflicts.dependent(events[j], event)]
-        for i, event in enumerate(events)
-    ]
+    chains, needs = _partial_order(events, conflicts)
 
     @cache
     def ways(done: tuple[int, ...]) -> int:
-        total = left = 0
-        for c, chain in enumerate(chains):
-            if done[c] == len(chain):
-                continue
-            left += 1
-            if all(done[other] > number for other, number in needs[chain[done[c]]]):
-                total += ways((*done[:c], done[c] + 1, *done[c + 1 :]))
-        return total if left else 1
+        ready = [c for c, chain in enumerate(chains) if _ready(chain, needs, done, c)]
+        return sum(ways(_advance(done, c)) for c in ready) if ready else 1
 
     return ways((0,) * len(chains))
+
+
+def fewest_switches(events: Sequence[Event], conflicts: Conflicts) -> tuple[str, ...] | None:
+    """Return the clients of these steps in an equivalent order that changes between them the least often.
+
+    ``None`` when some step came by itself, as when a lock was let go of: those cannot be put elsewhere.
+    """
+    if any(event.kind is StepKind.RESUME for event in events):
+        return None
+    chains, needs = _partial_order(events, conflicts)
+    names = [events[chain[0]].client for chain in chains]
+
+    @cache
+    def best(done: tuple[int, ...], last: int) -> tuple[int, tuple[int, ...]]:
+        found = []
+        for c, chain in enumerate(chains):
+            if _ready(chain, needs, done, c):
+                changes, rest = best(_advance(done, c), c)
+                found.append((changes + (c != last), (c, *rest)))
+        return min(found, default=(0, ()))
+
+    return tuple(names[c] for c in best((0,) * len(chains), -1)[1])
+
+
+def _partial_order(
+    events: Sequence[Event], conflicts: Conflicts
+) -> tuple[list[list[int]], list[list[tuple[int, int]]]]:
+    """Return each client's steps, and for each step the ones it comes after, as client and place."""
+    clients = list(dict.fromkeys(event.client for event in events))
+    chains = [[i for i, event in enumerate(events) if event.client == client] for client in clients]
+    place = {index: (c, n) for c, chain in enumerate(chains) for n, index in enumerate(chain)}
+    needs = [
+        [place[earlier] for earlier in range(later) if conflicts.dependent(events[earlier], event)]
+        for later, event in enumerate(events)
+    ]
+    return chains, needs
+
+
+def _ready(chain: list[int], needs: list[list[tuple[int, int]]], done: tuple[int, ...], c: int) -> bool:
+    """Say whether a client's next step may come now."""
+    return done[c] < len(chain) and all(done[other] > number for other, number in needs[chain[done[c]]])
+
+
+def _advance(done: tuple[int, ...], c: int) -> tuple[int, ...]:
+    return (*done[:c], done[c] + 1, *done[c + 1 :])

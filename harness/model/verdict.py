@@ -99,6 +99,8 @@ class Check:
     """Orders of steps that those stand for."""
     exhausted: bool | None = None
     """Every inequivalent schedule was run, and none was opaque."""
+    probability: float | None = None
+    """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
     seconds: float = 0.0
 
 

@@ -1,0 +1,163 @@
+"""Shrinking: from a schedule that breaks a law to the smallest scenario and schedule that break the same.
+
+Buyers are left out first, then operations, one at a time, as long as some schedule of what is left still
+breaks the law (delta debugging, one minimal change at a time: Zeller and Hildebrandt, IEEE TSE 2002). The
+search tries schedules with few context switches first, so that what it finds in the smaller scenario is
+short; at last the steps are put into the order that leaves clients the least often, among the orders that
+mean the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.exploring.conductor import DivergedError
+from harness.exploring.exploration import Budget, Exploration
+from harness.exploring.orders import fewest_switches
+from harness.exploring.replaying import Recording, broken_again, perform_again, steps_of
+from harness.laws import judge
+from harness.model import Failure, Phase, Program, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.exploring.conflicts import Conflicts
+    from harness.exploring.stage import Performance, Stage
+
+REPLAYS = 10
+"""How often a failure is run again before it is reported."""
+_TRIES = 150
+"""Schedules one smaller scenario may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A schedule that breaks a law."""
+
+    scenario: Scenario
+    phase: int
+    performance: Performance
+
+
+async def make_failure(
+    made: Stage,
+    found: Found,
+    conflicts: Conflicts,
+    *,
+    law: str,
+    target: str,
+    isolation: str | None,
+    until: float,
+) -> Failure:
+    """Shrink what was found, run it again ten times, and return it as a failure to keep.
+
+    :param law: the law that it must go on breaking.
+    :param until: the moment of the monotonic clock, in seconds, from which it is taken as it is.
+    """
+    found = await _smaller(made, found, conflicts, law, until)
+    found = await _fewer_switches(made, found, conflicts, law)
+    failure = _failure(found, law, target, isolation)
+    again = 0
+    for _ in range(REPLAYS):
+        try:
+            again += bool(broken_again((await perform_again(made, failure)).evidence, failure))
+        except DivergedError:
+            continue
+    return replace(failure, reproduced=again)
+
+
+async def _smaller(made: Stage, found: Found, conflicts: Conflicts, law: str, until: float) -> Found:
+    """Leave out whatever can be left out."""
+    progress = True
+    while progress:
+        progress = False
+        for scenario, phase in _candidates(found.scenario, found.phase):
+            smaller = await _breaks(made, scenario, phase, conflicts, law, until)
+            if smaller is not None:
+                found, progress = smaller, True
+                break
+    return found
+
+
+async def _breaks(
+    made: Stage, scenario: Scenario, phase: int, conflicts: Conflicts, law: str, until: float
+) -> Found | None:
+    """Return a schedule of that scenario that breaks the law, if one is found quickly."""
+    exploration = Exploration(made, scenario, phase, conflicts)
+    async for performance in exploration.performances(Budget(schedules=_TRIES, until=until)):
+        if judge(performance.evidence, [law]).violations:
+            return Found(scenario, phase, performance)
+        if performance.stuck:
+            return None
+    return None
+
+
+def _candidates(scenario: Scenario, racing: int) -> Iterator[tuple[Scenario, int]]:
+    """Yield scenarios with one program less, then with one operation less."""
+    for number, phase in enumerate(scenario.phases):
+        for place in range(len(phase.programs)):
+            rest = phase.programs[:place] + phase.programs[place + 1 :]
+            yield from _with(scenario, racing, number, rest)
+    for number, phase in enumerate(scenario.phases):
+        for place, program in enumerate(phase.programs):
+            if len(program.operations) < 2:
+                continue
+            for gone in range(len(program.operations)):
+                less = Program(program.client, program.operations[:gone] + program.operations[gone + 1 :])
+                programs = (*phase.programs[:place], less, *phase.programs[place + 1 :])
+                yield from _with(scenario, racing, number, programs)
+
+
+def _with(
+    scenario: Scenario, racing: int, number: int, programs: tuple[Program, ...]
+) -> Iterator[tuple[Scenario, int]]:
+    """Yield the scenario with other programs in one phase; a phase without any is left out."""
+    phases = list(scenario.phases)
+    if programs:
+        phases[number] = Phase(phases[number].title, programs)
+    elif number == racing:
+        return
+    else:
+        del phases[number]
+        racing -= number < racing
+    yield replace(scenario, phases=tuple(phases)), racing
+
+
+async def _fewer_switches(made: Stage, found: Found, conflicts: Conflicts, law: str) -> Found:
+    """Reorder steps that may be swapped, so that clients are left less often; keep it if it still fails."""
+    trace = found.performance.trace
+    choices = fewest_switches(trace.events, conflicts)
+    if choices is None or choices == trace.chosen:
+        return found
+    try:
+        performance = await made.perform(found.scenario, found.phase, Recording(choices))
+    except DivergedError:
+        return found
+    better = performance.trace.complete and performance.trace.preemptions < trace.preemptions
+    if better and judge(performance.evidence, [law]).violations:
+        return replace(found, performance=performance)
+    return found
+
+
+def _failure(found: Found, law: str, target: str, isolation: str | None) -> Failure:
+    trace, evidence = found.performance.trace, found.performance.evidence
+    violations = judge(evidence).violations
+    first = next((each for each in violations if each.law == law), violations[0])
+    others = dict.fromkeys(each.law for each in violations if each.law != law)
+    identity = repr((target, found.scenario, found.phase, trace.chosen, isolation, law))
+    return Failure(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
+        target=target,
+        scenario=found.scenario,
+        phase=found.phase,
+        isolation=isolation,
+        choices=trace.chosen,
+        steps=steps_of(trace),
+        laws=(law, *others),
+        message=first.message,
+        replayed=REPLAYS,
+        reproduced=0,
+        preemptions=trace.preemptions,
+    )
