@@ -45,6 +45,7 @@ class Judge:
                 Trial(
                     scenario=scenario,
                     start=lambda url: started(self._target, url, self._folder),
+                    target=self._target.name,
                     database=database,
                     settings=Settings(seed=seed, rounds=rounds),
                     tally=tally,

@@ -214,6 +214,7 @@ async def running_trial(
         yield Trial(
             scenario=scenario,
             start=lambda url: target.start(url, NOWHERE),
+            target=target.name,
             database=database,
             settings=Settings(rounds=2, operation_timeout=timeout),
             tally=Tally(scenario=scenario, engine="burst", laws=None, listen=heard),
