@@ -151,6 +151,15 @@ def steps_of(trace: Trace) -> tuple[Step, ...]:
     )
 
 
+def answers_of(evidence: Evidence, phase: int) -> dict[str, tuple[str, ...]]:
+    """Return what each client of a phase was told, operation by operation."""
+    told: dict[str, tuple[str, ...]] = {}
+    for call in evidence.history:
+        if call.phase == phase:
+            told[call.client] = (*told.get(call.client, ()), call.outcome.value)
+    return told
+
+
 def first_difference(before: Sequence[Step], now: Sequence[Step]) -> str:
     """Say which step is the first that was not as recorded; empty when none is."""
     for place, (old, new) in enumerate(zip_longest(before, now), start=1):

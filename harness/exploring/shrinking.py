@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.exploring.conductor import DivergedError
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.orders import fewest_switches
-from harness.exploring.replaying import Recording, broken_again, perform_again, steps_of
+from harness.exploring.replaying import Recording, answers_of, broken_again, perform_again, steps_of
 from harness.laws import judge
 from harness.model import Failure, Phase, Program, Scenario
 
@@ -160,4 +160,5 @@ def _failure(found: Found, law: str, target: str, isolation: str | None) -> Fail
         replayed=REPLAYS,
         reproduced=0,
         preemptions=trace.preemptions,
+        answers=answers_of(evidence, found.phase),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.model.scenario import Scenario
 
 
@@ -54,3 +56,6 @@ class Failure:
     """In how many of them the same law was broken."""
     preemptions: int
     """How often a client is left in it although it could go on."""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each client of that phase was told, operation by operation: values of
+    :class:`~harness.model.Outcome`."""
