@@ -16,6 +16,8 @@ from harness.model import (
     Cancel,
     Entry,
     Evidence,
+    Incident,
+    IncidentKind,
     Outcome,
     Proof,
     Reserve,
@@ -333,6 +335,17 @@ def sale_after_deadline_mended(evidence: Evidence) -> Evidence:
     return replace(evidence, scenario=late.scenario, states=(*evidence.states, late.books))
 
 
+def met(kind: IncidentKind) -> Callable[[Evidence], Evidence]:
+    """Return a plant: an engine that watched the sessions saw somebody meet this."""
+
+    def plant(evidence: Evidence) -> Evidence:
+        incidents = (Incident(kind=kind, client=NEWCOMER),)
+        return replace(evidence, incidents=(*(evidence.incidents or ()), *incidents))
+
+    plant.__name__ = f"met_{kind.value}"
+    return plant
+
+
 # A new row takes stock that may not be there: then the plant oversells or drives a counter below zero
 # as well. Where the plant says what else it breaks, anything more would be a false alarm.
 STOCK = frozenset({"no_oversell", "never_negative"})
@@ -377,6 +390,8 @@ PLANTS = [
     Plant("no_refusal_while_stock_remained", sold_out_after_everybody_left),
     Plant("nothing_after_deadline", sale_after_deadline),
     Plant("nothing_after_deadline", sale_after_deadline_mended),
+    Plant("no_deadlock", met(IncidentKind.DEADLOCK)),
+    Plant("answers", met(IncidentKind.STUCK)),
 ]
 
 
@@ -392,6 +407,13 @@ def test_the_law_cries_whatever_it_is_planted_in(plant: Plant) -> None:
         assert broken <= {plant.law} | plant.others
 
     cries()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(evidence=evidences(ALL_SHOWN))
+def test_a_serialization_failure_is_trouble_that_breaks_no_law(evidence: Evidence) -> None:
+    """Who is told to try again was neither deadlocked nor left without an answer."""
+    assert judge(met(IncidentKind.SERIALIZATION)(evidence)).violations == ()
 
 
 def test_every_law_has_something_planted_for_it() -> None:

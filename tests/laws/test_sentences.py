@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import harness.laws
@@ -14,6 +16,8 @@ from harness.model import (
     Cancel,
     Entry,
     Evidence,
+    Incident,
+    IncidentKind,
     Judgement,
     Operation,
     Outcome,
@@ -250,6 +254,34 @@ def test_a_law_that_cannot_be_judged_says_why() -> None:
     assert {result.judgement for result in results.values()} == {Judgement.NOT_JUDGED}
     blind = judge(evidence(rows=None, numbers={"remaining": 3}), ["no_leak"]).results["no_leak"]
     assert blind.reason == "the target shows neither its rows nor its own count of what it sold"
+
+
+def test_incidents_are_told_with_whom_they_hit_each_once() -> None:
+    """Who was ended to break a deadlock, and who never got an answer; each law looks at its own kind."""
+    hit = [
+        Incident(kind=IncidentKind.DEADLOCK, client="ben"),
+        Incident(kind=IncidentKind.STUCK, client="ada"),
+        Incident(kind=IncidentKind.SERIALIZATION, client="eve"),
+        Incident(kind=IncidentKind.DEADLOCK, client="ben"),
+        Incident(kind=IncidentKind.STUCK, client="cleo"),
+    ]
+    found = replace(evidence(), incidents=tuple(hit))
+    deadlock, stuck = only("no_deadlock", found), only("answers", found)
+    assert deadlock.message == "Postgres had to break a deadlock between buyers; it ended: ben."
+    assert stuck.message == "Nobody can go on any more, and no answer came for: ada, cleo."
+    assert (deadlock.buyers, stuck.buyers) == (("ben",), ("ada", "cleo"))
+
+
+@pytest.mark.parametrize("law", ["no_deadlock", "answers"])
+def test_incidents_are_judged_only_where_somebody_watched(law: str) -> None:
+    """No news from an engine that does not look is no good news."""
+    blind = judge(evidence(), [law]).results[law]
+    assert (blind.judgement, blind.reason) == (
+        Judgement.NOT_JUDGED,
+        "the engine does not watch sessions for it",
+    )
+    seen = judge(replace(evidence(), incidents=()), [law]).results[law]
+    assert seen.judgement is Judgement.HELD
 
 
 def test_a_scenario_chooses_its_laws_and_a_person_overrules_it() -> None:
