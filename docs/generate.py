@@ -10,12 +10,33 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.content import content
+from harness.driving.scenarios import load_scenarios
 from harness.laws import LAWS
+from harness.specimens import SPECIMENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Protocol
 
-    from harness.laws import Law
+    from harness.driving.scenarios import ScenarioFile
+    from harness.specimens import Specimen
+
+    class Entry(Protocol):
+        """Whatever is documented under a name of its own."""
+
+        @property
+        def name(self) -> str:
+            """What a person types."""
+
+        @property
+        def title(self) -> str:
+            """The first line of its page."""
+
+        @property
+        def doc(self) -> str:
+            """Its page."""
+
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Made from the code by docs/generate.py; change it there. -->"
@@ -34,16 +55,59 @@ def laws() -> str:
     return _page("Laws", intro, table, *(section for law in every for section in _section(law)))
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"laws.md": laws}
+def shipped_scenarios() -> str:
+    """Return the page of the scenarios that come with the harness."""
+    every = load_scenarios([content("scenarios")]).values()
+    intro = (
+        "The scenarios that come with the harness. Choose some with `--scenario NAME`; "
+        "[scenarios.md](scenarios.md) says how to write one. The crowd is what a burst takes."
+    )
+    table = _table(
+        ("scenario", "crowd", "needs", "what happens"),
+        ((_link(file), str(file.buyers), _needs(file), file.title) for file in every),
+    )
+    return _page("Shipped scenarios", intro, table, *(part for file in every for part in _section(file)))
+
+
+def specimens() -> str:
+    """Return the page of the specimens."""
+    every = SPECIMENS.entries.values()
+    intro = (
+        "Implementations known to be right or known to be wrong. The harness is tested on them, and they "
+        "show what a mistake looks like: `oversell check --target specimen:NAME`."
+    )
+    table = _table(
+        ("specimen", "verdict", "breaks", "shown by"), ((_link(each), *_mistake(each)) for each in every)
+    )
+    return _page("Specimens", intro, table, *(part for each in every for part in _section(each)))
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "laws.md": laws,
+    "shipped-scenarios.md": shipped_scenarios,
+    "specimens.md": specimens,
+}
 """Every generated page: its file, and what makes its text."""
 
 
-def _link(law: Law) -> str:
-    return f"[`{law.name}`](#{law.name})"
+def _needs(file: ScenarioFile) -> str:
+    return ", ".join(sorted(file.build().needs))
 
 
-def _section(law: Law) -> tuple[str, str]:
-    return f"## {law.name}", inspect.cleandoc(law.doc)
+def _mistake(specimen: Specimen) -> tuple[str, str, str]:
+    if specimen.mistake is None:
+        return "safe", "", ""
+    laws_broken = ", ".join(f"[`{law}`](laws.md#{law})" for law in sorted(specimen.mistake.laws))
+    scenario = specimen.mistake.scenario
+    return "violated", laws_broken, f"[`{scenario}`](shipped-scenarios.md#{scenario})"
+
+
+def _link(entry: Entry) -> str:
+    return f"[`{entry.name}`](#{entry.name})"
+
+
+def _section(entry: Entry) -> tuple[str, str]:
+    return f"## {entry.name}", inspect.cleandoc(entry.doc)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

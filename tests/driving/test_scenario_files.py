@@ -164,3 +164,12 @@ def test_two_files_with_one_inner_name_do_not_hide_each_other(tmp_path: Path) ->
     folder = written(tmp_path, "json", GOOD)
     assert load_scenarios([folder])["json"].build().name == "json"
     assert json.loads("1") == 1
+
+
+def test_the_scenario_in_the_documentation_is_one(tmp_path: Path) -> None:
+    """Whoever copies it from the page has a file that runs."""
+    page = (content("scenarios").parent / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    loaded = load_scenarios([written(tmp_path, "copied", code)])["copied"]
+    assert loaded.build(2).crowd == 2
+    assert loaded.title == "One ticket is left, and everybody wants it."
