@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import InconclusiveError
@@ -37,6 +38,7 @@ GSSENC_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 
 _LENGTH = struct.Struct("!I")
+_HEAD = struct.Struct("!BI")
 _STARTUP = struct.Struct("!II")
 _HEADER = 5
 
@@ -45,7 +47,7 @@ class ProtocolError(InconclusiveError):
     """A peer broke the Postgres protocol, or does not speak it; its connection cannot be understood."""
 
 
-class Side(Enum):
+class Side(StrEnum):
     """Who sent a message."""
 
     FRONTEND = "client"
@@ -107,6 +109,21 @@ def handle(side: Side, default: Handling, **chosen: Iterable[int]) -> dict[int, 
     return table
 
 
+# Looked up once here, since the loop below is what a free proxy spends its time in.
+_SKIP, _NOTE, _WHOLE, _STREAM = Handling.SKIP, Handling.NOTE, Handling.WHOLE, Handling.STREAM
+_UNKNOWN = (_SKIP, -1, Frame(0, b""))
+
+
+@lru_cache(maxsize=32)
+def _entries(side: Side, table: tuple[tuple[int, Handling], ...]) -> dict[int, tuple[Handling, int, Frame]]:
+    return {kind: (handling, _LIMITS[side][kind], Frame(kind, b"")) for kind, handling in table}
+
+
+def _compiled(side: Side, table: Mapping[int, Handling]) -> dict[int, tuple[Handling, int, Frame]]:
+    """Return what the loop needs of each type: what to do, the greatest length, the frame of a note."""
+    return _entries(side, tuple(table.items()))
+
+
 class Framer:
     """Cuts the typed messages of one side out of its byte stream, however it is split."""
 
@@ -115,7 +132,7 @@ class Framer:
     def __init__(self, side: Side, table: Mapping[int, Handling]) -> None:
         self._side = side
         self._limits = _LIMITS[side]
-        self._table = table
+        self._table = _compiled(side, table)
         self._buffer = bytearray()
         self._need = 0
         self._rest = 0
@@ -140,7 +157,7 @@ class Framer:
         """
         if not self.at_boundary:
             raise RuntimeError("a framer changes its table between messages only")
-        self._table = table
+        self._table = _compiled(self._side, table)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take in bytes and return the frames they complete, in order.
@@ -168,31 +185,33 @@ class Framer:
 
     def _walk(self, data: bytes, position: int, frames: list[Frame]) -> None:
         """Go from header to header. The one loop that every byte of a pass-through pays for."""
-        end, table = len(data), self._table
+        end, find, unpack = len(data), self._table.get, _HEAD.unpack_from
         kind = self.last
         while end - position >= _HEADER:
-            kind = data[position]
-            handling = table.get(kind)
-            (length,) = _LENGTH.unpack_from(data, position + 1)
-            if handling is None or not 4 <= length <= self._limits[kind]:
+            kind, length = unpack(data, position)
+            handling, limit, note = find(kind, _UNKNOWN)
+            if length > limit or length < 4:
                 raise self._lie(kind, length)
             stop = position + 1 + length
-            if handling is Handling.WHOLE and stop > end:
+            if handling is _SKIP and stop <= end:
+                position = stop
+                continue
+            if handling is _WHOLE and stop > end:
                 self._keep(data[position:], stop - position)
                 break
-            if handling is Handling.NOTE:
-                frames.append(Frame(kind, b""))
-            elif handling is not Handling.SKIP:
+            if handling is _NOTE:
+                frames.append(note)
+            elif handling is not _SKIP:
                 frames.append(Frame(kind, data[position:stop], last=stop <= end))
             if stop > end:
                 self._rest = stop - end
-                self._streaming = kind if handling is Handling.STREAM else 0
+                self._streaming = kind if handling is _STREAM else 0
                 break
             position = stop
         else:
             if position < end:
                 self._keep(data[position:], _HEADER)
-                if data[position] not in table:
+                if data[position] not in self._limits:
                     raise self._lie(data[position], None)
         self.last = kind
 

@@ -96,7 +96,11 @@ class Proxy:
         self.address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
         if self._unix_folder is not None:
             path = Address(str(self._unix_folder), self.address.port).socket
-            self._servers.append(await loop.create_unix_server(lambda: _Link(self).client, path))
+            try:
+                self._servers.append(await loop.create_unix_server(lambda: _Link(self).client, path))
+            except OSError:
+                server.close()
+                raise
         return self
 
     async def __aexit__(

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.wire import messages as m
@@ -85,7 +85,7 @@ class Finished:
 Event: TypeAlias = Executed | Finished
 
 
-class _Asked(Enum):
+class _Asked(IntEnum):
     """What the server was asked, as far as its answers differ."""
 
     PARSE = auto()

@@ -22,7 +22,7 @@ what keeps a free proxy fast. Under a schedule, :mod:`harness.wire.schedule` tel
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING
 
 from harness.wire import messages as m
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from harness.wire.framing import Frame
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where a session is in its life."""
 
     OPENING = auto()
