@@ -1,7 +1,9 @@
 """How much of Postgres' throughput is left behind the free proxy, measured side by side.
 
 pgbench with 8 clients, on one hot row and reading only, directly and through the proxy in short turns. The
-median of each turn's ratio is what to keep: the two halves of a turn share whatever else the machine does. Run: ``python -m benchmarks.proxy_throughput [seconds per turn] [turns]``.
+median of each turn's ratio is what to keep: the two halves of a turn share whatever else the machine does.
+
+Run: ``python -m benchmarks.proxy_throughput [seconds per half turn] [turns]``.
 """
 
 from __future__ import annotations
