@@ -122,6 +122,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=_family(host), reuse_port=False)
     except (OSError, OverflowError) as error:
         raise UsageError(f"Cannot listen on {host}:{port}: {error}. Port 0 takes any free one.") from error
+    # asyncio does this for sockets it makes itself. Without it an answer's body waits for the client to
+    # acknowledge its head, which a client may put off for 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with listener:
         yield listener
 
