@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from harness.cli._output import open_console
-from harness.model.events import CheckFinished, EvidenceKept, RunFinished
+from harness.model.events import CheckFinished, EvidenceKept, FailureKept, RunFinished
 from harness.reporting import REPORTERS, open_listeners, print_report
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.model import Check
+    from harness.model import Check, Failure
     from harness.model.events import Event, Listener
 
 
@@ -26,21 +26,24 @@ def open_telling(folder: Path, chosen: dict[str, Any]) -> Iterator[Listener]:
     """Yield a listener over every reporter, as talkative as ``quiet`` and ``verbose`` say."""
     console = open_console(chosen["color"])
     names = [name for name in REPORTERS.entries if name != "console"] if chosen["quiet"] else None
+    failures: dict[str, Failure] = {}
     with open_listeners(folder, console=console, names=names) as listeners:
 
         def tell(event: Event) -> None:
             listeners(event)
             if chosen["quiet"]:
-                _only_the_end(console, event)
+                _only_the_end(console, event, failures)
             if chosen["verbose"]:
                 _details(console, event)
 
         yield tell
 
 
-def _only_the_end(console: Console, event: Event) -> None:
+def _only_the_end(console: Console, event: Event, failures: dict[str, Failure]) -> None:
+    if isinstance(event, FailureKept):
+        failures[event.failure.id] = event.failure
     if isinstance(event, RunFinished):
-        print_report(event.report, event.folder, console)
+        print_report(event.report, event.folder, console, failures)
 
 
 def _details(console: Console, event: Event) -> None:
@@ -49,6 +52,8 @@ def _details(console: Console, event: Event) -> None:
             line = _numbers(event.check)
         case EvidenceKept():
             line = f"run {event.run} broke a law: {event.path}"
+        case FailureKept():
+            line = f"a schedule that breaks {event.failure.laws[0]} was kept: {event.path}"
         case _:
             return
     console.print(Text(f"    {line}", "dim"), soft_wrap=True)

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.model import Report
+    from harness.model import Failure, Report
 
 _FORMATS = ("console", "html", "markdown", "junit", "json")
 
@@ -55,9 +55,21 @@ def _print(found: Report, folder: Path, form: str, color: bool | None) -> None:
         print_document(report_to_dict(found))
     elif form == "console":
         console = ReportConsole(no_color=color is False or None, force_terminal=color or None)
-        print_report(found, folder, console)
+        print_report(found, folder, console, _failures(found, folder))
+    elif form == "markdown":
+        click.echo(render_markdown(found, _failures(found, folder)), nl=False)
     else:
-        click.echo(render_markdown(found) if form == "markdown" else render_junit(found), nl=False)
+        click.echo(render_junit(found), nl=False)
+
+
+def _failures(found: Report, folder: Path) -> dict[str, Failure]:
+    """Return the run's failures that can be read, and say which cannot."""
+    from harness.reporting import gather_failures
+
+    failures, troubles = gather_failures(found, folder)
+    for trouble in troubles:
+        click.echo(trouble, err=True)
+    return failures
 
 
 def _show_page(found: Report, folder: Path, opens: bool) -> None:
@@ -78,7 +90,7 @@ def _page(found: Report, folder: Path) -> Path:
         for trouble in troubles:
             click.echo(trouble, err=True)
         try:
-            write_text(page, render_page(found, evidence))
+            write_text(page, render_page(found, evidence, _failures(found, folder)))
         except OSError as error:
             raise UsageError(f"The page cannot be written to {page}: {error.strerror}.") from error
     return page

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -25,13 +26,14 @@ from harness.model.events import (
     RunStarted,
 )
 from harness.reporting import words
+from harness.reporting.lanes_console import lanes_lines
 from harness.reporting.text import cut, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from harness.model import Check, Report, Violation
+    from harness.model import Check, Failure, Report, Violation
 
 STYLES = {Verdict.SAFE: "green", Verdict.VIOLATED: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -77,6 +79,7 @@ class ConsoleReporter:
         self._total = 0
         self._finished = 0
         self._spoken = clock()
+        self._failures: dict[str, Failure] = {}
 
     def __call__(self, event: Event) -> None:
         """Say what the event means for somebody who watches."""
@@ -94,11 +97,13 @@ class ConsoleReporter:
                 self._line(f"not run: {skip.scenario} / {skip.engine}: {skip.reason}", "dim")
             case Noticed():
                 self._line(event.message, "cyan")
-            case EvidenceKept() | FailureKept():
+            case EvidenceKept():
                 pass  # the final report says where it lies
+            case FailureKept():
+                self._failures[event.failure.id] = event.failure
             case RunFinished():
                 self.close()
-                print_report(event.report, event.folder, self._console)
+                print_report(event.report, event.folder, self._console, self._failures)
             case _:
                 assert_never(event)
 
@@ -150,9 +155,10 @@ class ConsoleReporter:
         if self._live is not None and self._task is not None:
             # Drawing costs about a millisecond, and some engines judge thousands of runs in a second.
             due = since >= _REDRAW_SECONDS
-            self._live.update(self._task, completed=event.done, total=event.of, hits=hits, refresh=due)
+            total = event.of or None  # an exploration does not know beforehand
+            self._live.update(self._task, completed=event.done, total=total, hits=hits, refresh=due)
         elif due := since >= _SIGN_OF_LIFE_SECONDS:
-            done = f"{event.done:,} of {event.of:,} runs"
+            done = f"{event.done:,} of {event.of:,} runs" if event.of else words.counted(event.done, "run")
             self._line(f"{event.scenario} / {event.engine}: {done}{hits and f', {hits}'}", "dim")
         if due:
             self._spoken = self._clock()
@@ -165,7 +171,8 @@ class ConsoleReporter:
         place = f"[{self._finished}/{self._total}]" if self._total else ""
         line = Text(f"{one_line(f'{place} {words.check_title(check)}')}: ")
         line.append(check.verdict, STYLES[check.verdict])
-        line.append(f", {runs}, {words.duration(check.seconds)}")
+        explored = words.exploration(check)
+        line.append(f", {runs}, {words.duration(check.seconds)}{explored and f'; {explored}'}")
         self._print(line)
 
     def _line(self, text: str, style: str = "") -> None:
@@ -175,16 +182,19 @@ class ConsoleReporter:
         _say(self._console, line)
 
 
-def print_report(report: Report, folder: Path, console: Console) -> None:
+def print_report(
+    report: Report, folder: Path, console: Console, failures: Mapping[str, Failure] | None = None
+) -> None:
     """Print a finished run's report.
 
     :param folder: where its evidence lies.
+    :param failures: the kept failures by id, each shown as swim lanes with its first violation.
     """
     console.print()
     if report.checks:
         console.print(_table(report.checks))
         console.print()
-    for line in _sections(report, folder):
+    for line in _sections(report, folder, _Lanes(failures or {}, console.width - 4)):
         if isinstance(line, Text):
             _say(console, line)
         else:
@@ -221,10 +231,26 @@ def _table(checks: Iterable[Check]) -> Table:
     return table
 
 
-def _sections(report: Report, folder: Path) -> Iterable[RenderableType]:
+class _Lanes:
+    """Shows each failure once, however many violations it is an example of."""
+
+    def __init__(self, failures: Mapping[str, Failure], width: int) -> None:
+        self._left = dict(failures)
+        self._width = width
+
+    def of(self, violation: Violation) -> Iterable[RenderableType]:
+        failure = self._left.pop(violation.replay or "", None)
+        if failure is not None:
+            for line in lanes_lines(failure, self._width):
+                # A sentence stays one line; a table is made for what is left of the width.
+                yield Text("    ").append(line) if isinstance(line, Text) else Padding(line, (0, 0, 0, 4))
+
+
+def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[RenderableType]:
     for check in report.checks:
         if check.violations:
-            yield from _violations(check, folder)
+            yield from _violations(check, folder, lanes)
+    yield from _lines("explored", _explored(report))
     yield from _lines("not judged", _not_judged(report), "dim")
     yield from _lines(
         "not run", (_skipped(skip.scenario, skip.engine, skip.reason) for skip in report.not_run)
@@ -234,10 +260,17 @@ def _sections(report: Report, folder: Path) -> Iterable[RenderableType]:
     yield Text(f"{words.duration(report.seconds)}, seed {report.seed}, reports in {one_line(str(folder))}")
 
 
-def _violations(check: Check, folder: Path) -> Iterable[Text]:
+def _explored(report: Report) -> Iterable[str]:
+    for check in report.checks:
+        if explored := words.exploration(check):
+            yield f"{words.check_title(check)}: {explored}"
+
+
+def _violations(check: Check, folder: Path, lanes: _Lanes) -> Iterable[RenderableType]:
     yield Text(one_line(words.check_title(check)), "bold")
     for violation in check.violations[:_MOST_VIOLATIONS]:
         yield from _violation(violation, check, folder)
+        yield from lanes.of(violation)
     left = len(check.violations) - _MOST_VIOLATIONS
     if left > 0:
         yield Text(f"  and {words.counted(left, 'violation')} more, in verdict.json")

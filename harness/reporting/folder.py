@@ -41,7 +41,7 @@ def find_run(root: Path, name: str) -> Path:
     :param name: ``latest``, the name of a folder in ``root``, or a path.
     :raises UsageError: when there is no such run; the message lists those there are.
     """
-    runs = _runs(root)
+    runs = run_folders(root)
     # Where symbolic links cannot be made, the newest run is the latest.
     candidates = [root / name, *runs[:1]] if name == LATEST else [root / name, Path(name)]
     for candidate in candidates:
@@ -50,6 +50,14 @@ def find_run(root: Path, name: str) -> Path:
     there_are = ", ".join(run.name for run in runs[:10]) or "none yet"
     more = f" and {len(runs) - 10} older" if len(runs) > 10 else ""
     raise UsageError(f"No run named {name!r} in {root}. Runs: {there_are}{more}.")
+
+
+def run_folders(root: Path) -> list[Path]:
+    """Return the folders of all runs, the newest first."""
+    if not root.is_dir():
+        return []
+    folders = [item for item in root.iterdir() if item.is_dir() and not item.is_symlink()]
+    return sorted(folders, key=_age, reverse=True)
 
 
 def _make_unique(root: Path, stamp: str) -> Path:
@@ -76,13 +84,6 @@ def _point_latest_at(folder: Path) -> None:
     except OSError:
         link.unlink()
         raise
-
-
-def _runs(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    folders = [item for item in root.iterdir() if item.is_dir() and not item.is_symlink()]
-    return sorted(folders, key=_age, reverse=True)
 
 
 def _age(folder: Path) -> tuple[str, int]:

@@ -119,6 +119,8 @@ def _add(case: ET.Element, tag: str, sentences: Iterable[str], kind: str) -> Non
 def _numbers(check: Check) -> Iterable[str]:
     yield f"runs {check.runs}, hits {check.hits}"
     yield f"operations {check.operations}, most overlapping {check.overlapping}"
+    if explored := words.exploration(check):
+        yield explored
     for law, result in check.laws.items():
         yield f"{law}: {result.judgement}{f' ({result.reason})' if result.reason else ''}"
 

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.model import Verdict
 from harness.reporting import words
+from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from harness.model import Check, NotRun, Report, Violation
+    from harness.model import Check, Failure, NotRun, Report, Violation
+    from harness.reporting.lanes import Lanes, Row
 
 T = TypeVar("T")
 
 MARKDOWN_FILE = "report.md"
 
 # A comment on GitHub holds 65,536 characters, so a report has room for so many sentences of such a length.
+_MOST_CHARACTERS = 60_000
 _MOST_LINES = 25
 _LONGEST_LINE = 400
 
@@ -33,19 +36,24 @@ _BROKEN = {"@": "@&#8203;", "#": "#&#8203;", "://": ":&#8203;//", "www.": "www&#
 _SPECIAL = re.compile(r"://|www\.|[\\`*_\[\]~<>&$|@#]", re.IGNORECASE)
 
 
-def render_markdown(report: Report) -> str:
-    """Return the report as GitHub-flavoured Markdown."""
+def render_markdown(report: Report, failures: Mapping[str, Failure] | None = None) -> str:
+    """Return the report as GitHub-flavoured Markdown.
+
+    :param failures: the kept failures by id, each shown as a table as long as there is room.
+    """
     paragraphs = [
         f"## {_MARKS[report.verdict]} oversell: {report.verdict}",
         f"{words.MEANINGS[report.verdict].capitalize()} (exit code {report.verdict.exit_code}).",
         *_bullets("Why it is inconclusive", report.reasons, escape),
         _table(report),
         *_violations(report),
+        *_explored(report),
         *_not_judged(report),
         *_bullets("Not run", report.not_run, _skipped),
         _facts(report),
     ]
-    return "\n\n".join(filter(None, paragraphs)) + "\n"
+    text = "\n\n".join(filter(None, paragraphs)) + "\n"
+    return text + "".join(_lanes(report, failures or {}, _MOST_CHARACTERS - len(text)))
 
 
 def escape(text: str) -> str:
@@ -92,6 +100,50 @@ def _sentence(check: Check, violation: Violation) -> str:
         f"**{escape(violation.law)}** in {escape(words.check_title(check))}"
         f" ({words.hit_rate(violation, check)}): {escape(violation.message)}{again}"
     )
+
+
+def _explored(report: Report) -> Iterable[str]:
+    found = [
+        f"{words.check_title(check)}: {explored}"
+        for check in report.checks
+        if (explored := words.exploration(check))
+    ]
+    return _bullets("Explored", found, escape)
+
+
+def _lanes(report: Report, failures: Mapping[str, Failure], room: int) -> Iterable[str]:
+    """Yield each failure of the report once, as far as there is room."""
+    ids = (violation.replay or "" for check in report.checks for violation in check.violations)
+    left_out = 0
+    for name in dict.fromkeys(ids):
+        if name in failures:
+            part = f"\n### The schedule `{_code(name)}`\n\n{_schedule(lay_out_lanes(failures[name]))}"
+            room -= len(part)
+            left_out += room < 0
+            yield part if room >= 0 else ""
+    if left_out:
+        yield f"\nThere is no room for {words.counted(left_out, 'schedule')}; see `report.html`.\n"
+
+
+def _schedule(lanes: Lanes) -> str:
+    heads = [*map(escape, lanes.clients)] if lanes.abreast else ["client", "step"]
+    rows = [
+        f"|  | {' | '.join(heads)} |",
+        f"|--:|{'---|' * len(heads)}",
+        *(f"| {row.number} | {' | '.join(_cells(row, lanes))} |" for row in lanes.rows),
+    ]
+    told = [f"{client}: {lanes.told[client]}" for client in lanes.clients if client in lanes.told]
+    facts = [lanes.about, *told, f"in the end: {lanes.message}"]
+    if lanes.more:
+        facts.insert(0, f"and {words.counted(lanes.more, 'step')} more, in the failure's file")
+    return "\n".join(rows) + "\n\n" + "\n".join(f"- {escape(fact)}" for fact in facts) + "\n"
+
+
+def _cells(row: Row, lanes: Lanes) -> Iterable[str]:
+    said = "<br>".join(map(escape, row.lines))
+    if not lanes.abreast:
+        return (escape(row.client), said)
+    return (said if client == row.client else ":" * (client in row.waiting) for client in lanes.clients)
 
 
 def _code(text: str) -> str:

@@ -17,6 +17,7 @@ from harness.errors import InconclusiveError
 from harness.reporting import words
 from harness.reporting.evidence_file import read_evidence
 from harness.reporting.files import inside, unreadable
+from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.text import one_line
 from harness.reporting.timeline import Timeline, lay_out
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from harness.model import Check, Evidence, Report
+    from harness.model import Check, Evidence, Failure, Report
 
 PAGE_FILE = "report.html"
 
@@ -39,10 +40,13 @@ class Kept:
     """``None`` when the evidence is not at hand."""
 
 
-def render_page(report: Report, evidence: Mapping[str, Evidence]) -> str:
+def render_page(
+    report: Report, evidence: Mapping[str, Evidence], failures: Mapping[str, Failure] | None = None
+) -> str:
     """Return the report as one HTML document.
 
     :param evidence: the kept evidence by its path, as in :attr:`~harness.model.Violation.evidence`.
+    :param failures: the kept failures by id, as in :attr:`~harness.model.Violation.replay`.
     """
     environment = _environment()
     return environment.get_template("report.html.j2").render(
@@ -50,6 +54,7 @@ def render_page(report: Report, evidence: Mapping[str, Evidence]) -> str:
         words=words,
         css=Markup((content("reports") / "report.css").read_text("utf-8")),  # noqa: S704  # our own file
         kept={at: tuple(_kept(check, evidence)) for at, check in enumerate(report.checks)},
+        lanes={name: lay_out_lanes(failure) for name, failure in (failures or {}).items()},
         not_judged=words.not_judged(report.checks),
     )
 

@@ -39,6 +39,26 @@ def hit_rate(violation: Violation, check: Check) -> str:
     return f"{violation.hits:,} of {counted(check.runs, 'run')}"
 
 
+def exploration(check: Check) -> str:
+    """Return how far an exploration got; empty for a check that chose no schedules.
+
+    The word *exhausted* is kept for those that left nothing out.
+    """
+    if check.schedules is None:
+        return ""
+    ran = counted(check.schedules, "schedule")
+    if check.exhausted:
+        stand = "stands" if check.schedules == 1 else "stand"
+        orders = f" {stand} for {counted(check.orders, 'order')}" if check.orders is not None else ""
+        return f"{ran}{orders}: exhausted"
+    chance = ""
+    if check.probability is not None:
+        chance = (
+            f"; a bug of the depth asked for shows with a probability of at least {check.probability:.1%}"
+        )
+    return f"stopped after {ran}: not every order was covered{chance}"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time the way people say it."""
     if seconds < 60:

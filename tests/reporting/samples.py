@@ -15,6 +15,8 @@ from harness.model import (
     Check,
     Entry,
     Evidence,
+    Incident,
+    IncidentKind,
     Judgement,
     LawResult,
     NotRun,
@@ -273,7 +275,9 @@ _checks = st.builds(
     commits_audited=_counts,
     states_audited=_counts,
     schedules=st.none() | _counts,
+    orders=st.none() | _counts,
     exhausted=st.none() | st.booleans(),
+    probability=st.none() | st.floats(min_value=0, max_value=1),
     seconds=_times,
 )
 _skips = st.builds(NotRun, scenario=_texts, engine=_texts, reason=_texts, asked_for=st.booleans())
@@ -355,4 +359,6 @@ evidences = st.builds(
     history=st.lists(_calls, max_size=4).map(tuple),
     books=_books,
     states=st.lists(_books, max_size=2).map(tuple),
+    incidents=st.none()
+    | st.lists(st.builds(Incident, kind=st.sampled_from(IncidentKind), client=_texts), max_size=3).map(tuple),
 )

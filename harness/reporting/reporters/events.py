@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.model.events import Event, EvidenceKept, RunFinished, RunStarted
+from harness.model.events import Event, EvidenceKept, FailureKept, RunFinished, RunStarted
 from harness.reporting.plain import to_plain
 from harness.reporting.reporter import Reporter
 
@@ -47,6 +47,8 @@ def _fields(event: Event) -> dict[str, Any]:
             values["folder"] = str(event.folder)
         case EvidenceKept():
             del values["evidence"]  # it has its own file
+        case FailureKept():
+            values["failure"] = event.failure.id  # so has this
         case RunFinished():
             # The checks are in the lines before, and all of it in verdict.json.
             values = {"verdict": event.report.verdict, "reasons": event.report.reasons}
