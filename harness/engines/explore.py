@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.driving.guard import works_in_place
-from harness.exploring.conflicts import isolation_of
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.pct import draw, probability
 from harness.exploring.shrinking import Found, make_failure
@@ -64,7 +63,7 @@ class Explore:
             isolation=settings.isolation,
             timeout=settings.operation_timeout,
         ) as made:
-            conflicts = await made.monitor.conflicts(isolation_of(settings.isolation))
+            conflicts = await made.monitor.conflicts(settings.isolation)
             explorations = [
                 Exploration(made, trial.scenario, phase, conflicts, settings.preemptions)
                 for phase in racing_phases(trial.scenario)

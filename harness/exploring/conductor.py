@@ -8,7 +8,9 @@ ways, and the conductor waits until it knows which:
 * it stands at its next point (several, when its request runs statements in parallel);
 * its operation is done;
 * Postgres says that its statement waits for a lock: the others go on, and when somebody lets go of that lock
-  the statement finishes by itself, as a step of its own that nobody chose;
+  the statement finishes by itself, as a step of its own that nobody chose. Among several that wait for one
+  row Postgres does not always let the first go first; a run in which somebody was overtaken says so and is
+  run again, since the same thing is seen where the two stand in line the other way round;
 * nothing arrives and nothing runs: it waits outside Postgres, for a lock in the application, a full pool, a
   queue. The others go on too, and the run notes that something happened that cannot be seen.
 
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, drive_program
 from harness.errors import InconclusiveError
+from harness.exploring.conflicts import Isolation
 from harness.exploring.events import NOTHING, Event, Footprint, StepKind, Trace, Transaction
 from harness.model import Incident, IncidentKind
 from harness.wire import PROCEED, Kind
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from harness.wire import Decision, Result, SessionInfo, Statement
 
 _LOOKS_AT_LOCKS = re.compile(r"skip\s+locked|nowait|pg_try_advisory|lock_timeout", re.IGNORECASE)
+_SHORT = 500
+"""Characters of a statement that may set an isolation level."""
 _FIRST_LOOK = 0.001
 """Seconds without news after which Postgres is asked whether a statement waits."""
 _DEADLOCK_LOOKED_FOR = 0.002
@@ -80,6 +85,8 @@ class _Session:
     open: bool = False
     """A transaction is open on it: explicit, or one that its Sync has yet to commit."""
     footprint: Footprint = NOTHING
+    looked: bool = False
+    """A statement has run in the open transaction, so its snapshot may have been taken."""
     held: frozenset[str] = frozenset()
     """Advisory locks it held after its last step."""
 
@@ -136,12 +143,18 @@ class Conductor:
     """Controls the sessions of one run. Also a :class:`harness.wire.Controller`."""
 
     def __init__(
-        self, monitor: Monitor, sessions: Sequence[SessionInfo], limits: Limits, homes: dict[int, str]
+        self,
+        monitor: Monitor,
+        sessions: Sequence[SessionInfo],
+        limits: Limits,
+        homes: dict[int, str],
+        isolation: Isolation,
     ) -> None:
         """Make a conductor for one run.
 
         :param sessions: those that are open.
         :param homes: which client each session served last; kept over all runs.
+        :param isolation: the level of transactions that name none.
         """
         self._monitor = monitor
         self._homes = homes
@@ -154,9 +167,17 @@ class Conductor:
         self._enabled: list[frozenset[str]] = []
         self._fresh: list[frozenset[str]] = []
         self._chosen: list[str] = []
+        self._waiting_since: dict[str, int] = {}
+        """By client: its step that waits, or did so last."""
         self._recording = True
         self.outside = False
         """Whether a request was seen waiting outside Postgres."""
+        self.isolation = isolation
+        """The strongest level that any transaction was seen to use."""
+        self.overtaken = False
+        """Whether a client went on before one that stood before it in the line for a lock."""
+        self.unordered = False
+        """Whether several clients went on at the same time, none of which had stood before the other."""
         self.coarse = 0
         """Statements that could only be held together with others or with their commit."""
         self.incidents: list[Incident] = []
@@ -253,10 +274,11 @@ class Conductor:
         if result.failed and not session.failed:
             self._note(session, result)
         session.failed = session.failed or result.failed
+        self.isolation = max(self.isolation, _isolation_in(statement.sql))
         was_open, session.open = session.open, result.status in ("T", "E")
         if session.open and not was_open and session.running is None:
             # A BEGIN, which is no point: nothing can tell yet when it happened.
-            session.owner, session.footprint = self._whose(session), NOTHING
+            session.owner, session.footprint, session.looked = self._whose(session), NOTHING, False
             if session.owner is not None:
                 session.owner.transactions += 1
         session.running = None
@@ -332,9 +354,12 @@ class Conductor:
             await self._settle(actor)
             return
         kind = _kind(point)
+        # A snapshot taken by the first of several statements is a look at whatever the later ones read.
+        looks_ahead = session.open and not session.looked and self.isolation > Isolation.READ_COMMITTED
         if not session.open and not point.commits:
             actor.transactions += 1
             session.footprint = NOTHING
+        session.looked = True
         session.running, session.executed, session.failed = point.statement, False, False
         session.open = True
         self.coarse += point.statement.coarse
@@ -343,6 +368,7 @@ class Conductor:
         self._record(actor, kind, _label(point), session.footprint)
         await self._settle(actor)
         if actor.waiting is session:
+            self._waiting_since[actor.name] = place
             footprint = await self._monitor.footprint(session.info.pid)
             self._events[place] = replace(
                 self._events[place],
@@ -351,6 +377,9 @@ class Conductor:
             )
             return
         await self._finish(place, session, point)
+        if looks_ahead:
+            event = self._events[place]
+            self._events[place] = replace(event, footprint=replace(event.footprint, everything=True))
 
     async def _finish(self, place: int, session: _Session, point: _Point) -> None:
         """Complete the record of a step whose statement, or commit, is over."""
@@ -375,29 +404,43 @@ class Conductor:
 
     async def _resume_others(self) -> None:
         """See who was waiting for a lock and goes on now, until nobody does any more."""
+        resumed: list[_Actor] = []
         again = True
         while again:
             again = False
             for other in self._actors:
                 session = other.waiting
-                if session is None or not await self._free(session):
-                    continue
-                other.waiting = None
-                again = True
-                place = len(self._events)
-                statement = session.running
-                self._record(other, StepKind.RESUME, _text(statement) if statement else "", session.footprint)
-                before, self._current = self._current, other
-                await self._settle(other)
-                self._current = before
-                if other.waiting is None:
-                    await self._finish_resumed(place, session)
+                if session is not None and await self._free(session) and await self._resume(other, session):
+                    again = True
+                    resumed.append(other)
+        self.unordered = self.unordered or len(resumed) > 1
 
-    async def _finish_resumed(self, place: int, session: _Session) -> None:
-        footprint = _ANYTHING
+    async def _resume(self, actor: _Actor, session: _Session) -> bool:
+        """Follow a client that seems to wait no longer, and say whether that was so.
+
+        Between two locks of one queue a session waits for nothing for a moment: then it has not resumed.
+        """
+        statement = session.running
+        actor.waiting = None
+        before, self._current = self._current, actor
+        await self._settle(actor)
+        self._current = before
+        if actor.waiting is not None:
+            place = self._waiting_since[actor.name]
+            waited_for = self._events[place].waited_for | await self._blockers(session)
+            self._events[place] = replace(self._events[place], waited_for=waited_for)
+            return False
+        line = {
+            transaction.client for transaction in self._events[self._waiting_since[actor.name]].waited_for
+        }
+        if any(other.name in line and other.waiting is not None for other in self._actors):
+            self.overtaken, self._recording = True, False
+        footprint = replace(session.footprint, everything=True)
         if not session.failed and session.open:
             session.footprint = footprint = _merge(session, await self._monitor.footprint(session.info.pid))
-        self._events[place] = replace(self._events[place], footprint=footprint, failed=session.failed)
+        self._record(actor, StepKind.RESUME, _text(statement) if statement else "", footprint)
+        self._events[-1] = replace(self._events[-1], failed=session.failed)
+        return True
 
     async def _free(self, session: _Session) -> bool:
         """Say whether a session that waited for a lock does not any more."""
@@ -518,6 +561,14 @@ class Conductor:
             for other in self._sessions.values()
             if other.info.pid in pids and other.owner is not None
         )
+
+
+def _isolation_in(sql: str) -> Isolation:
+    """Return the strongest isolation level that a statement speaks of."""
+    words = " ".join(sql.lower().split()) if len(sql) < _SHORT else ""
+    if "serializable" in words:
+        return Isolation.SERIALIZABLE
+    return Isolation.REPEATABLE_READ if "repeatable read" in words else Isolation.READ_COMMITTED
 
 
 def _kind(point: _Point) -> StepKind:

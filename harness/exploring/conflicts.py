@@ -29,9 +29,10 @@ class Isolation(IntEnum):
     SERIALIZABLE = 2
 
 
-def isolation_of(words: str | None) -> Isolation:
-    """Return the level that Postgres writes like that; its usual default for ``None``."""
-    return Isolation[words.replace(" ", "_").upper()] if words else Isolation.READ_COMMITTED
+def isolation_of(words: str) -> Isolation:
+    """Return the level that Postgres writes like that. READ UNCOMMITTED is the same as READ COMMITTED."""
+    level = words.replace(" ", "_").upper()
+    return Isolation.READ_COMMITTED if level == "READ_UNCOMMITTED" else Isolation[level]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,10 @@ class Conflicts:
             return True
         if a.footprint.advisory & b.footprint.advisory:
             return True
-        looks = self.looks_at_locks or a.lock_sensitive or b.lock_sensitive
-        if looks or self.isolation is Isolation.SERIALIZABLE:
+        if self.looks_at_locks or a.lock_sensitive or b.lock_sensitive:
             return _clash(a.footprint, b.footprint)
+        if self.isolation is Isolation.SERIALIZABLE:
+            return _reads_write(a.footprint, b.footprint) or _reads_write(b.footprint, a.footprint)
         return self._reads_commit(a, b) or self._reads_commit(b, a)
 
     def _reads_commit(self, reader: Event, end: Event) -> bool:
@@ -70,10 +72,11 @@ class Conflicts:
         )
         if blind or not ends:
             return False
-        return _touches_what_is_written(reader.footprint, end.footprint)
+        return _reads_write(reader.footprint, end.footprint)
 
 
-def _touches_what_is_written(reader: Footprint, writer: Footprint) -> bool:
+def _reads_write(reader: Footprint, writer: Footprint) -> bool:
+    """Say whether one touches a table that the other wrote."""
     if writer.everything and not writer.written:
         return True
     if reader.everything:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import InconclusiveError
+from harness.exploring.conductor import DivergedError
 from harness.exploring.orders import orders
 from harness.exploring.search import Search
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from harness.exploring.search import Sleep, Task
     from harness.exploring.stage import Performance, Stage
     from harness.model import Phase, Scenario
+
+
+_ATTEMPTS = 12
+"""How often one schedule is tried before it is given up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,33 +106,57 @@ class Exploration:
                 self.finished, self.cut = True, search.cut
                 return
             performance = await self._perform(search, task, budget)
+            if performance is None:
+                self.opaque = True
+                continue
             yield performance
-            if performance.outside and not self.conflicts.outside:
-                # On a busy machine a request may just have been slow. What happens twice is no accident.
-                performance = await self._perform(search, task, budget)
-                yield performance
-                if performance.outside:
-                    self._go_blind()
-                    search = self._search()
-                    continue
             if performance.stuck:
                 return
-            if not self.conflicts.outside:
-                self._compare(search, task, performance.trace)
+            if performance.outside and not self.conflicts.outside:
+                self._restart(replace(self.conflicts, outside=True))
+                self.opaque = True  # Something that cannot be seen orders the requests.
+                search = self._search()
+                continue
+            if performance.isolation > self.conflicts.isolation:
+                self._restart(replace(self.conflicts, isolation=performance.isolation))
+                search = self._search()
+                continue
             search.add(task, performance.trace)
             self._count(performance.trace)
 
-    async def _perform(self, search: Search, task: Task, budget: Budget) -> Performance:
-        budget.schedules -= 1
-        performance = await self.stage.perform(self.scenario, self.phase, Follower(search, task))
-        self.opaque = self.opaque or bool(performance.coarse)
-        return performance
+    async def _perform(self, search: Search, task: Task, budget: Budget) -> Performance | None:
+        """Run a task until it runs as it did before, a few times at most; ``None`` when it never does.
 
-    def _go_blind(self) -> None:
-        """Take everything for dependent: something that cannot be seen orders the requests."""
-        self.conflicts = replace(self.conflicts, outside=True)
+        Postgres may let clients overtake each other in a line, and on a busy machine a request may take so
+        long that it seems to wait. What happens every time is no accident.
+
+        :raises InconclusiveError: when the target sends other statements every time.
+        """
+        difference = ""
+        for attempt in range(_ATTEMPTS):
+            budget.schedules -= 1
+            try:
+                performance = await self.stage.perform(
+                    self.scenario, self.phase, Follower(search, task), self.conflicts.isolation
+                )
+            except DivergedError:
+                continue
+            if performance.overtaken:
+                continue
+            if performance.outside and not self.conflicts.outside and attempt == 0:
+                continue
+            difference = "" if self.conflicts.outside else search.difference(task, performance.trace)
+            if not difference:
+                self.opaque = self.opaque or performance.opaque
+                return performance
+        if difference:
+            raise InconclusiveError(f"the target does not do the same when it is run again: {difference}")
+        return None
+
+    def _restart(self, conflicts: Conflicts) -> None:
+        """Begin again with what is known now about which steps depend on each other."""
+        self.conflicts = conflicts
         self.schedules = self.redundant = self.orders = 0
-        self.opaque = True
 
     def _search(self) -> Search:
         phase = self.scenario.phases[self.phase]
@@ -144,16 +173,6 @@ class Exploration:
             self.orders += orders(trace.events, self.conflicts)
         else:
             self.redundant += 1
-
-    @staticmethod
-    def _compare(search: Search, task: Task, trace: Trace) -> None:
-        """See that the run began as the run did from which its task was made."""
-        for place, (before, now) in enumerate(search.known(task, trace)):
-            if before != now:
-                raise InconclusiveError(
-                    f"the target does not do the same when it is run again: step {place + 1} of one "
-                    f"schedule was {before!r}, then {now!r}"
-                )
 
 
 def alike(scenario: Scenario, phase: Phase) -> list[list[str]]:

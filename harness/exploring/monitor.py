@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.exploring.conflicts import Conflicts, Isolation
+from harness.exploring.conflicts import Conflicts, isolation_of
 from harness.exploring.events import Footprint
 from harness.postgres import connect, quote_identifier
 
@@ -75,10 +75,14 @@ class Monitor:
             advisory=frozenset(row["advisory"] for row in rows if not row["relation"]),
         )
 
-    async def conflicts(self, isolation: Isolation) -> Conflicts:
-        """Return the dependence relation that fits this database."""
+    async def conflicts(self, isolation: str | None) -> Conflicts:
+        """Return the dependence relation that fits this database.
+
+        :param isolation: default level of the target's sessions; ``None`` for the database's own.
+        """
+        own: str = await self.db.fetchval("SHOW default_transaction_isolation")
         return Conflicts(
-            isolation=isolation,
+            isolation=isolation_of(isolation or own),
             commits_read=await self.db.fetchval(_DEFERRED),
             looks_at_locks=await self.db.fetchval(_LOOKS_AT_LOCKS),
         )

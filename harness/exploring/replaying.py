@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from harness.driving.guard import install, started
 from harness.exploring.conductor import DivergedError
-from harness.exploring.conflicts import isolation_of
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.stage import stage
 from harness.laws import judge
@@ -179,7 +178,7 @@ async def _explore_instead(made: Stage, failure: Failure, difference: str) -> Re
         made,
         failure.scenario,
         failure.phase,
-        await made.monitor.conflicts(isolation_of(failure.isolation)),
+        await made.monitor.conflicts(failure.isolation),
     )
     budget = Budget(schedules=_SCHEDULES, until=time.monotonic() + _SECONDS)
     steps: tuple[Step, ...] = ()

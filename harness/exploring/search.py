@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.exploring.conflicts import Conflicts
     from harness.exploring.events import Event, Trace
@@ -133,12 +133,15 @@ class Search:
             return last
         return min(open_, key=self._clients.index, default=None)
 
-    def known(self, task: Task, trace: Trace) -> Iterator[tuple[str, str]]:
-        """Yield, for the choices a task repeats, the step that was seen before and the step seen now."""
+    def difference(self, task: Task, trace: Trace) -> str:
+        """Say where a run began otherwise than the one from which its task was made; else nothing."""
         steps = _by_decision(trace)
         for depth in range(len(task.choices) - 1):
-            seen = self._nodes[trace.chosen[:depth]].done[trace.chosen[depth]]
-            yield seen[0].shape, steps[depth][0].shape
+            known = self._nodes[trace.chosen[:depth]].done[trace.chosen[depth]]
+            before, now = known[0].shape, steps[depth][0].shape
+            if before != now:
+                return f"step {depth + 1} of one schedule was {before!r}, then {now!r}"
+        return ""
 
     def _grow(self, task: Task, trace: Trace) -> None:
         """Add the states along a run that were not known."""

@@ -10,6 +10,7 @@ from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import quiet_books
 from harness.exploring.conductor import Conductor, Limits, StuckError
+from harness.exploring.conflicts import Isolation
 from harness.exploring.monitor import Monitor, monitoring
 from harness.model import Evidence, Outcome
 from harness.wire import Proxy, address_of
@@ -34,8 +35,12 @@ class Performance:
     outside: bool
     """A request was seen waiting outside Postgres."""
     stuck: bool
-    coarse: int
-    """Statements that could only be held together with others, or with their commit."""
+    isolation: Isolation
+    """The strongest level that any transaction was seen to use."""
+    overtaken: bool
+    """The line for a lock was not kept; see the conductor."""
+    opaque: bool
+    """Something could only be held together with something else, or happened in an order nobody chose."""
 
 
 @dataclass(slots=True)
@@ -51,11 +56,14 @@ class Stage:
     """By place: the n-th program of every phase uses the n-th client."""
     _homes: dict[int, str] = field(default_factory=dict)
 
-    async def perform(self, scenario: Scenario, phase: int, choose: Chooser) -> Performance:
+    async def perform(
+        self, scenario: Scenario, phase: int, choose: Chooser, isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Performance:
         """Run a scenario on fresh stock, one phase of it under a schedule.
 
         :param phase: the phase that runs under the schedule; in the others each program runs by itself,
             one after another.
+        :param isolation: the level of transactions that name none.
         """
         sale = await self.running.open_sale(scenario.tickets)
         recorder = Recorder()
@@ -68,7 +76,7 @@ class Stage:
                     await self._alone(place, client, sale, program, number, recorder)
                 continue
             conductor = Conductor(
-                self.monitor, self.proxy.sessions, Limits(statement=self.timeout), self._homes
+                self.monitor, self.proxy.sessions, Limits(statement=self.timeout), self._homes, isolation
             )
             async with self.proxy.controlled(conductor):
                 try:
@@ -89,7 +97,9 @@ class Stage:
             ),
             outside=conductor.outside,
             stuck=stuck,
-            coarse=conductor.coarse,
+            isolation=conductor.isolation,
+            overtaken=conductor.overtaken,
+            opaque=bool(conductor.coarse) or conductor.unordered,
         )
 
     async def _client(self, place: int) -> Client:
