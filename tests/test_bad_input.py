@@ -54,26 +54,18 @@ def about_us(said: str) -> list[str]:
 @root_only
 @pytest.mark.parametrize(("target", "code"), [("specimen:atomic", SAFE), ("specimen:naive", VIOLATED)])
 def test_a_full_disk_in_the_run_folder_changes_no_verdict(target: str, code: int, tmp_path: Path) -> None:
-    """The verdict was found, not written: the exit code stands, and one line says what is missing."""
+    """The verdict was found: exit code and document stand, and one line says what could not be written."""
     mark = f"oversell-test-{os.getpid()}-{tmp_path.name}"
     with small_disk(tmp_path / "small", "size=16k") as small:
-        words = ("--target", target, "--runs", str(small / "runs"))
+        words = ("--target", target, "--json", "--runs", str(small / "runs"))
         done = oversell("check", *ONE_CHECK, *words, cwd=tmp_path, OVERSELL_TEST_MARK=mark)
         assert done.returncode == code, done.stderr
         told = [line for line in done.stderr.splitlines() if "No space left on device" in line]
         assert len(told) == 1
         assert "The verdict is not affected" in told[0]
         assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["verdict"] == ("safe" if code == SAFE else "violated")
     assert carrying(mark) == []
-
-
-@root_only
-def test_a_full_disk_leaves_the_document_on_standard_output(tmp_path: Path) -> None:
-    """A pipeline that reads --json gets its verdict all the same."""
-    with small_disk(tmp_path / "small", "size=16k") as small:
-        done = oversell("check", *ONE_CHECK, "--json", "--runs", str(small / "runs"), cwd=tmp_path)
-    assert done.returncode == SAFE, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "safe"
 
 
 @root_only
@@ -105,12 +97,8 @@ def test_a_file_where_the_run_folder_should_be_is_a_usage_error(tmp_path: Path) 
     [
         (("--scenario", "rusch"), "Did you mean 'rush'? Valid: after_the_deadline, "),
         (("--engine", "brust"), "Did you mean 'burst'? Valid: burst"),
-        (("--law", "no_overselling"), "Did you mean 'no_oversell'? Valid: "),
-        (("--target", "specimen:atomik"), "Did you mean 'atomic'? Valid: atomic, "),
-        (("--target", "nonsense"), "No target named 'nonsense'. Valid: "),
         (("--target", "nowhere_at_all:shop"), "No module named 'nowhere_at_all'; looked in "),
         (("--target", "http://me:secret@127.0.0.1:1"), "must not hold a user name or password"),
-        (("--scenarios", "nowhere"), "nowhere"),
         (("--database", "nonsense"), "nonsense"),
     ],
 )
@@ -132,8 +120,6 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do(
     [
         ("def scenario(buyers: int = 3) ->\n", "broken.py, line 1"),
         ("import sys; sys.exit(0)\n", "SystemExit: 0"),
-        ("def scenario(): ...\n", "takes one argument with a default"),
-        ("def scenario(buyers=3): return None\n", "returned a NoneType"),
     ],
 )
 def test_a_scenario_file_that_is_none_is_named(text: str, said: str, tmp_path: Path) -> None:
@@ -172,7 +158,6 @@ class Target(Atomic):
             "    async def install(self, database): raise RuntimeError(f'no way to {database}')",
             "loading its schema",
         ),
-        ("    async def install(self, database): raise SystemExit(0)", "SystemExit: 0"),
         ("    async def reserve(self, db, ticket, operation): return 'sold'", "which is no Answer"),
         ("    async def reserve(self, db, ticket, operation): raise SystemExit(0)", "SystemExit: 0"),
         ("    def start(self, database, folder): return 3", "starting"),

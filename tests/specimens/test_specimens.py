@@ -68,7 +68,7 @@ async def test_a_mistake_is_what_it_says(name: str, server: Server, tmp_path: Pa
 async def test_a_lost_update_is_found_every_time(server: Server, tmp_path: Path) -> None:
     """20 repeats of check_then_decrement under the burst are violated 20 times."""
     async with judge_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as judge:
-        checks = [await judge.check(shipped("rush", 8), rounds=2, seed=seed) for seed in range(REPEATS)]
+        checks = [await judge.check(shipped("rush", 6), rounds=2, seed=seed) for seed in range(REPEATS)]
     assert [check.verdict for check in checks] == [Verdict.VIOLATED] * REPEATS
     assert all("no_oversell" in laws_broken(check) for check in checks)
 
@@ -77,7 +77,7 @@ async def test_a_lost_update_is_found_every_time(server: Server, tmp_path: Path)
 async def test_a_right_one_is_safe_every_time(name: str, server: Server, tmp_path: Path) -> None:
     """20 repeats of a right specimen under the burst are safe 20 times, and not for want of a race."""
     async with judge_of(server, SPECIMENS.get(name).target, tmp_path) as judge:
-        checks = [await judge.check(shipped("rush", 8), rounds=2, seed=seed) for seed in range(REPEATS)]
+        checks = [await judge.check(shipped("rush", 6), rounds=2, seed=seed) for seed in range(REPEATS)]
     assert [(check.verdict, check.reasons) for check in checks] == [(Verdict.SAFE, ())] * REPEATS
     assert all(check.overlapping > 1 and check.outcomes["sold_out"] for check in checks)
 
