@@ -51,6 +51,16 @@ class WholeNumber(click.IntRange):
     name = "number"
 
 
+class Budget(WholeNumber):
+    """How much may be spent. Nothing is refused with a reason: what was not looked at was not found safe."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        if str(value).strip() == "0":
+            self.fail("a budget of zero shows nothing; valid: a whole number from 1", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -138,6 +148,36 @@ SETTINGS: Mapping[str, Setting] = {
             type=WholeNumber(1),
             help="How often each check is repeated.",
             shown="20",
+        ),
+        Setting(
+            name="buyers",
+            type=WholeNumber(1),
+            help="Size of the crowd.",
+            shown="the scenario's own; 2 where schedules are explored",
+        ),
+        Setting(
+            name="max-schedules",
+            type=Budget(1),
+            help="How many schedules of one scenario an exploration may run.",
+            shown="2000; in explore, as many as there is time for",
+        ),
+        Setting(
+            name="isolation",
+            type=click.Choice(["read-committed", "repeatable-read", "serializable"]),
+            help="Isolation level of the target's sessions, where schedules are explored.",
+            shown="the server's own",
+        ),
+        Setting(
+            name="preemptions",
+            type=WholeNumber(0),
+            help="Only schedules in which a client is left at most so often although it could go on.",
+            shown="no bound",
+        ),
+        Setting(
+            name="pct",
+            type=WholeNumber(1),
+            help="Draw schedules at random for bugs of this depth (PCT), rather than run all.",
+            shown="run all",
         ),
         Setting(
             name="max-time", type=DURATION, default="5m", help="Time for the whole run, such as 90s, 5m, 1h."

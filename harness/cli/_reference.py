@@ -48,6 +48,8 @@ def _row(setting: Setting) -> tuple[str, ...]:
 def _type(setting: Setting) -> str:
     if isinstance(setting.type, click.Path):
         kind = "folder"
+    elif isinstance(setting.type, click.Choice):
+        kind = ", ".join(f"`{choice}`" for choice in setting.type.choices)
     elif isinstance(setting.type, click.IntRange):
         kind = f"whole number from {setting.type.min}"
     else:
