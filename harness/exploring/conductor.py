@@ -14,7 +14,9 @@ ways, and the conductor waits until it knows which:
 * nothing arrives and nothing runs: it waits outside Postgres, for a lock in the application, a full pool, a
   queue. The others go on too, and the run notes that something happened that cannot be seen.
 
-What arrives while nobody is under way belongs to no request: it is the application's own, and passes.
+What arrives while nobody is under way belongs to no request: it is the application's own, and passes, then
+and later. A request may send several statements at once, on connections of their own; so after the first has
+arrived the others are given a moment, longer ones while it is not known whether any request does that.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,7 +31,15 @@ from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, drive_program
 from harness.errors import InconclusiveError
 from harness.exploring.conflicts import Isolation
-from harness.exploring.events import NOTHING, Event, Footprint, StepKind, Trace, Transaction
+from harness.exploring.events import (
+    NOTHING,
+    Event,
+    Footprint,
+    StepKind,
+    Trace,
+    Transaction,
+    without_constants,
+)
 from harness.model import Incident, IncidentKind
 from harness.wire import PROCEED, Kind
 
@@ -98,7 +107,7 @@ class _Actor:
     name: str
     program: Program
     client: Client
-    points: deque[_Point] = field(default_factory=deque)
+    points: list[_Point] = field(default_factory=list)
     task: asyncio.Task[bool] | None = None
     transactions: int = 0
     waiting: _Session | None = None
@@ -135,8 +144,22 @@ class Limits:
 
     statement: float = 10.0
     """For a statement to finish or to be seen waiting, and for anybody to go on when all wait."""
+    company: float = 0.0
+    """For more statements of a request that has stopped at one, if it may send several at once."""
     outside: float = 1.0
     """For a request to send its next statement; after that it waits for something outside Postgres."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of a target's sessions from the runs before."""
+
+    homes: dict[int, str] = field(default_factory=dict)
+    """By session: the client that it served last."""
+    background: set[str] = field(default_factory=set)
+    """Statements of the application's own, without constants."""
+    fans_out: bool = False
+    """Some request sends several statements at once."""
 
 
 class Conductor:
@@ -147,17 +170,17 @@ class Conductor:
         monitor: Monitor,
         sessions: Sequence[SessionInfo],
         limits: Limits,
-        homes: dict[int, str],
+        memory: Memory,
         isolation: Isolation,
     ) -> None:
         """Make a conductor for one run.
 
         :param sessions: those that are open.
-        :param homes: which client each session served last; kept over all runs.
+        :param memory: kept over all runs.
         :param isolation: the level of transactions that name none.
         """
         self._monitor = monitor
-        self._homes = homes
+        self._memory = memory
         self._limits = limits
         self._sessions = {info.id: _Session(info) for info in sessions}
         self._actors: list[_Actor] = []
@@ -177,12 +200,11 @@ class Conductor:
         self.overtaken = False
         """Whether a client went on before one that stood before it in the line for a lock."""
         self.unordered = False
-        """Whether several clients went on at the same time, none of which had stood before the other."""
+        """Whether luck chose who went first: among several that waited for one thing, or in one request."""
         self.coarse = 0
         """Statements that could only be held together with others or with their commit."""
         self.incidents: list[Incident] = []
-        self.background: set[str] = set()
-        """Statements of the application's own."""
+        """What laws are judged on, in the order in which it happened."""
 
     # What the engine asks for.
 
@@ -300,11 +322,20 @@ class Conductor:
     async def _hold(self, statement: Statement, *, commits: bool) -> Decision:
         """Keep a point until its client's turn; what belongs to no client passes."""
         session = self._sessions[statement.session]
-        owner = session.owner if session.open or commits else self._whose(session)
-        if owner is None:
-            self.background.add(statement.sql)
-            return PROCEED
+        if session.open or commits:
+            owner = session.owner
+        elif without_constants(statement.sql) in self._memory.background:
+            owner = None
+        else:
+            owner = self._whose(session)
+            if owner is None:
+                self._memory.background.add(without_constants(statement.sql))
         session.owner = owner
+        if owner is None:
+            return PROCEED
+        if owner.points:
+            # Which of them goes first is not chosen, so not every order will be seen.
+            self._memory.fans_out = self.unordered = True
         point = _Point(statement, commits, asyncio.get_running_loop().create_future())
         owner.points.append(point)
         owner.outside = False
@@ -320,9 +351,9 @@ class Conductor:
             return None
         # Only where somebody waits outside can several be meant. Then a connection that has served one
         # client is taken to be that client's own.
-        home = self._homes.get(session.info.id)
+        home = self._memory.homes.get(session.info.id)
         owner = next((actor for actor in under_way if actor.name == home), under_way[0])
-        self._homes[session.info.id] = owner.name
+        self._memory.homes[session.info.id] = owner.name
         return owner
 
     # One step.
@@ -347,7 +378,9 @@ class Conductor:
         await self._settle(actor)
 
     async def _let_through(self, actor: _Actor) -> None:
-        point = actor.points.popleft()
+        # Which of several statements arrives first is luck; which goes first must not be.
+        point = min(actor.points, key=lambda each: without_constants(each.statement.sql))
+        actor.points.remove(point)
         session = self._sessions.get(point.statement.session)
         if session is None:
             point.go.set_result(None)
@@ -404,7 +437,6 @@ class Conductor:
 
     async def _resume_others(self) -> None:
         """See who was waiting for a lock and goes on now, until nobody does any more."""
-        resumed: list[_Actor] = []
         again = True
         while again:
             again = False
@@ -412,8 +444,22 @@ class Conductor:
                 session = other.waiting
                 if session is not None and await self._free(session) and await self._resume(other, session):
                     again = True
-                    resumed.append(other)
-        self.unordered = self.unordered or len(resumed) > 1
+                    await self._look_at_line(other)
+
+    async def _look_at_line(self, resumed: _Actor) -> None:
+        """See whether others now wait for a client that has just gone on, without having stood behind it.
+
+        They and it had waited for the same thing in no order, as two do who want the same unique key.
+        """
+        for other in self._actors:
+            if other.waiting is None:
+                continue
+            place = self._waiting_since[other.name]
+            line = self._events[place].waited_for
+            now = await self._blockers(other.waiting)
+            if any(each.client == resumed.name for each in now - line):
+                self.unordered = True
+            self._events[place] = replace(self._events[place], waited_for=line | now)
 
     async def _resume(self, actor: _Actor, session: _Session) -> bool:
         """Follow a client that seems to wait no longer, and say whether that was so.
@@ -422,13 +468,8 @@ class Conductor:
         """
         statement = session.running
         actor.waiting = None
-        before, self._current = self._current, actor
         await self._settle(actor)
-        self._current = before
         if actor.waiting is not None:
-            place = self._waiting_since[actor.name]
-            waited_for = self._events[place].waited_for | await self._blockers(session)
-            self._events[place] = replace(self._events[place], waited_for=waited_for)
             return False
         line = {
             transaction.client for transaction in self._events[self._waiting_since[actor.name]].waited_for
@@ -474,6 +515,12 @@ class Conductor:
     async def _settle(self, actor: _Actor) -> None:
         """Wait until it is known what became of a client that was let go."""
         self._current = actor
+        await self._stopped(actor)
+        if actor.points and not actor.points[0].commits and self._limits.company:
+            await asyncio.sleep(self._limits.company)
+        self._current = None
+
+    async def _stopped(self, actor: _Actor) -> None:
         quiet = 0.0
         pause = _FIRST_LOOK
         while not actor.points and not actor.done:

@@ -10,6 +10,11 @@ from typing import NamedTuple
 _CONSTANTS = re.compile(r"'(?:[^']|'')*'|\b\d+\b")
 
 
+def without_constants(sql: str) -> str:
+    """Return a statement with its constants blotted out, so that two runs of it look alike."""
+    return _CONSTANTS.sub("?", " ".join(sql.split()))
+
+
 class StepKind(StrEnum):
     """What a step lets happen."""
 
@@ -75,7 +80,7 @@ class Event:
     @property
     def shape(self) -> str:
         """The kind and the statement without its constants, which may differ from run to run."""
-        return f"{self.kind}: {_CONSTANTS.sub('?', self.label)}"
+        return f"{self.kind}: {without_constants(self.label)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

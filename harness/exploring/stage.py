@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import quiet_books
-from harness.exploring.conductor import Conductor, Limits, StuckError
+from harness.exploring.conductor import Conductor, Limits, Memory, StuckError
 from harness.exploring.conflicts import Isolation
 from harness.exploring.monitor import Monitor, monitoring
 from harness.model import Evidence, Outcome
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from harness.model import Client, Running, Scenario
 
     Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
+
+
+_IDLE = 0.1
+"""Seconds of listening to what the application does of its own accord."""
+_COMPANY = 0.005
+"""Seconds in which the other statements of a request arrive, if it sends several at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,8 @@ class Stage:
     """Seconds for a statement, and for an answer where nothing is under a schedule."""
     _clients: dict[int, Client] = field(default_factory=dict)
     """By place: the n-th program of every phase uses the n-th client."""
-    _homes: dict[int, str] = field(default_factory=dict)
+    _memory: Memory = field(default_factory=Memory)
+    _runs: int = 0
 
     async def perform(
         self, scenario: Scenario, phase: int, choose: Chooser, isolation: Isolation = Isolation.READ_COMMITTED
@@ -75,9 +83,8 @@ class Stage:
                 for place, (program, client) in enumerate(places):
                     await self._alone(place, client, sale, program, number, recorder)
                 continue
-            conductor = Conductor(
-                self.monitor, self.proxy.sessions, Limits(statement=self.timeout), self._homes, isolation
-            )
+            conductor = self._conductor(isolation)
+            self._runs += 1
             async with self.proxy.controlled(conductor):
                 try:
                     await conductor.run(places, sale, phase=number, recorder=recorder, choose=choose)
@@ -101,6 +108,17 @@ class Stage:
             overtaken=conductor.overtaken,
             opaque=bool(conductor.coarse) or conductor.unordered,
         )
+
+    async def listen(self) -> None:
+        """Let nobody do anything for a moment: what arrives is the application's own."""
+        async with self.proxy.controlled(self._conductor(Isolation.READ_COMMITTED)):
+            await asyncio.sleep(_IDLE)
+
+    def _conductor(self, isolation: Isolation) -> Conductor:
+        # The first run goes slowly, to learn whether requests send several statements at once.
+        unsure = self._runs == 0 or self._memory.fans_out
+        limits = Limits(statement=self.timeout, company=_COMPANY if unsure else 0.0)
+        return Conductor(self.monitor, self.proxy.sessions, limits, self._memory, isolation)
 
     async def _client(self, place: int) -> Client:
         if place not in self._clients:
@@ -151,6 +169,7 @@ async def stage(
     ):
         made = Stage(running, proxy, monitor, timeout)
         try:
+            await made.listen()
             yield made
         finally:
             await made.leave()
