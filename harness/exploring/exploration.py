@@ -1,14 +1,23 @@
-"""An exploration: one phase of a scenario, every inequivalent schedule of it, as far as the budget goes."""
+"""An exploration: one phase of a scenario, every inequivalent schedule of it, as far as the budget goes.
+
+That nothing is left to run rests on knowing which steps can matter to each other, and an application may
+share what no database shows: a counter in its memory, a file, another server. So before a space is called
+exhausted the knowledge is put to the test: some schedules are drawn at random, and every one of them must end
+as one of those did that were run by rule. If one does not, everything is taken for dependent from then on.
+"""
 
 from __future__ import annotations
 
+import random
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.errors import InconclusiveError
 from harness.exploring.conductor import DivergedError
 from harness.exploring.orders import orders
+from harness.exploring.pct import draw
 from harness.exploring.search import Search
 
 if TYPE_CHECKING:
@@ -21,6 +30,12 @@ if TYPE_CHECKING:
     from harness.model import Phase, Scenario
 
 
+Ending: TypeAlias = "tuple[object, ...]"
+
+_PROBES = 20
+"""Schedules drawn at random before a space is called exhausted."""
+_DEPTH = 4
+"""How many changes of priority such a schedule has, and one more; see :mod:`harness.exploring.pct`."""
 _ATTEMPTS = 12
 """How often one schedule is tried before it is given up."""
 
@@ -88,6 +103,10 @@ class Exploration:
     """Nothing is left to run."""
     cut: bool = False
     """Schedules were left out because of the bound on preemptions."""
+    _endings: set[Ending] = field(default_factory=set)
+    """How the schedules that were run by rule ended."""
+    _probes: int = 0
+    _longest: int = 1
 
     @property
     def exhausted(self) -> bool:
@@ -103,8 +122,18 @@ class Exploration:
         while not budget.spent:
             task = search.next()
             if task is None:
-                self.finished, self.cut = True, search.cut
-                return
+                if self.opaque or search.cut or self._probes == _PROBES:
+                    self.finished, self.cut = True, search.cut
+                    return
+                probe = await self._probe(budget)
+                yield probe
+                if probe.stuck:
+                    return
+                if ending(probe) not in self._endings:
+                    self._restart(replace(self.conflicts, outside=True))
+                    self.opaque = True
+                    search = self._search()
+                continue
             performance = await self._perform(search, task, budget)
             if performance is None:
                 self.opaque = True
@@ -122,7 +151,17 @@ class Exploration:
                 search = self._search()
                 continue
             search.add(task, performance.trace)
+            self._endings.add(ending(performance))
             self._count(performance.trace)
+
+    async def _probe(self, budget: Budget) -> Performance:
+        """Run a schedule drawn at random."""
+        budget.schedules -= 1
+        clients = [program.client for program in self.scenario.phases[self.phase].programs]
+        luck = random.Random(f"{self.scenario.name}/{self.phase}/{self._probes}")  # noqa: S311  # repeatable
+        self._probes += 1
+        chooser = draw(luck, clients, _DEPTH, self._longest)
+        return await self.stage.perform(self.scenario, self.phase, chooser, self.conflicts.isolation)
 
     async def _perform(self, search: Search, task: Task, budget: Budget) -> Performance | None:
         """Run a task until it runs as it did before, a few times at most; ``None`` when it never does.
@@ -168,11 +207,32 @@ class Exploration:
         )
 
     def _count(self, trace: Trace) -> None:
+        self._longest = max(self._longest, len(trace.chosen))
         if trace.complete:
             self.schedules += 1
             self.orders += orders(trace.events, self.conflicts)
         else:
             self.redundant += 1
+
+
+def ending(performance: Performance) -> Ending:
+    """Return how a run ended: what each client was told, and what stands in the books.
+
+    Interchangeable clients are not told apart, and neither are ids.
+    """
+    evidence = performance.evidence
+    kinds = {
+        client: place
+        for place, group in enumerate(alike(evidence.scenario, evidence.scenario.phases[performance.phase]))
+        for client in group
+    }
+    told = Counter(
+        (call.phase, kinds.get(call.client, -1), type(call.operation).__name__, call.outcome)
+        for call in evidence.history
+    )
+    booked = Counter((entry.ticket, entry.quantity) for entry in evidence.books.entries or ())
+    stock = tuple((each.ticket, each.remaining, each.sold, each.held) for each in evidence.books.stock)
+    return (frozenset(told.items()), frozenset(booked.items()), stock)
 
 
 def alike(scenario: Scenario, phase: Phase) -> list[list[str]]:

@@ -37,6 +37,8 @@ _COMPANY = 0.005
 class Performance:
     """One run under a schedule: what it did, and what it left."""
 
+    phase: int
+    """The phase that ran under the schedule."""
     trace: Trace
     evidence: Evidence
     outside: bool
@@ -98,6 +100,7 @@ class Stage:
         unsure = stuck or any(call.outcome is Outcome.UNKNOWN for call in history)
         books = await quiet_books(self.running, sale, self.monitor.db, alike=4 if unsure else 1)
         return Performance(
+            phase=phase,
             trace=conductor.trace(),
             evidence=Evidence(
                 scenario=scenario, history=history, books=books, incidents=tuple(conductor.incidents)
