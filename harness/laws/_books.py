@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ class View:
     def excess(self) -> int:
         """How many units there are beyond the initial quantity; below zero when some are missing."""
         return (self.sold or 0) + self.held + (self.remaining or 0) - self.initial
+
+    @property
+    def oversold(self) -> int:
+        """How many units too many are sold, held or for sale.
+
+        A counter below zero is a debt, not stock: it does not make up for what was sold.
+        """
+        return self.excess - min(0, self.remaining or 0)
 
     def violation(self, law: str, message: str, buyers: tuple[str, ...] | None = None) -> Violation:
         """Return a violation about this ticket type with the numbers filled in."""
@@ -85,11 +94,11 @@ def final_views(evidence: Evidence) -> Iterator[View]:
 
 
 def people(names: Iterable[str], *, most: int = 5) -> str:
-    """Return names in one readable line, the first few and how many more."""
-    names = list(names)
-    if len(names) <= most + 1:
-        return ", ".join(names) or "nobody"
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    """Return names in one readable line: each once, the first few, and how many more."""
+    told = [name if times == 1 else f"{name} ({times} times)" for name, times in Counter(iter(names)).items()]
+    if len(told) <= most + 1:
+        return ", ".join(told) or "nobody"
+    return f"{', '.join(told[:most])} and {len(told) - most} more"
 
 
 def needs_sold(evidence: Evidence) -> str | None:

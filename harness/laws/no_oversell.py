@@ -3,7 +3,7 @@
 Judged on every committed state seen while the run was under way and on the final one. What is sold is
 counted in the target's rows where they can be read, else as the target counts it, else in the answers:
 the accepted reserves that no cancel can have undone, one for each person. Where the target keeps no number
-of what remains, sold and held alone must fit.
+of what remains, sold and held alone must fit; a counter below zero counts as nothing remaining.
 
 Each ticket type is reported once, in the state that shows the most units too many.
 """
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     for ticket in evidence.scenario.tickets:
         seen = [view for view in views(evidence, ticket) if view.sold is not None]
-        worst = max(seen or [_as_answered(evidence, ticket)], key=lambda view: view.excess)
-        if worst.excess > 0:
+        worst = max(seen or [_as_answered(evidence, ticket)], key=lambda view: view.oversold)
+        if worst.oversold > 0:
             buyers = f" Buyers: {people(worst.buyers)}." if worst.buyers else ""
-            yield worst.violation(LAW.name, f"{worst.told()}: {worst.excess} too many.{buyers}")
+            yield worst.violation(LAW.name, f"{worst.told()}: {worst.oversold} too many.{buyers}")
 
 
 def _as_answered(evidence: Evidence, ticket: TicketType) -> View:
