@@ -7,6 +7,8 @@ imported only when its command is called.
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING
 
 from harness.cli._commands import PROGRAM
@@ -24,4 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the words after ``oversell``; those of the process when left out.
     """
     session = Session()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a letter must not change an exit code.
+        sys.stdout.reconfigure(errors="backslashreplace")
     return guard(lambda: PROGRAM.run(argv, session), session)

@@ -52,11 +52,22 @@ def stdout_reserved() -> Iterator[None]:
 
 def print_document(document: Any) -> None:
     """Write a JSON document to standard output. That it cannot be written changes no exit code."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if not _can_be_encoded(text, sys.stdout.encoding):
+        text = json.dumps(document, indent=2)
     try:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         abandon_stdout()
     except OSError as error:
         abandon_stdout()
         say(f"the document could not be written to standard output: {error.strerror}.")
+
+
+def _can_be_encoded(text: str, encoding: str | None) -> bool:
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from harness.reporting.evidence_file import read_evidence, write_evidence
 from harness.reporting.failure_file import find_failure, gather_failures, read_failure, write_failure
 from harness.reporting.folder import DEFAULT_RUNS, create_run_folder, find_run
 from harness.reporting.junit import render_junit
+from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.lanes_console import lanes_lines
 from harness.reporting.listeners import REPORTERS, Listeners, open_listeners
 from harness.reporting.markdown import render_markdown
@@ -31,6 +32,7 @@ __all__ = [
     "gather_evidence",
     "gather_failures",
     "lanes_lines",
+    "lay_out_lanes",
     "open_listeners",
     "print_report",
     "read_evidence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -26,6 +27,7 @@ from harness.model.events import (
     RunStarted,
 )
 from harness.reporting import words
+from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.lanes_console import lanes_lines
 from harness.reporting.text import cut, one_line
 
@@ -55,7 +57,7 @@ class ReportConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if not _is_screen(self) and "width" not in options:
+        if not _is_screen(self) and "width" not in options and "COLUMNS" not in os.environ:
             self.width = _LOG_WIDTH
 
     def on_broken_pipe(self) -> None:
@@ -241,9 +243,12 @@ class _Lanes:
     def of(self, violation: Violation) -> Iterable[RenderableType]:
         failure = self._left.pop(violation.replay or "", None)
         if failure is not None:
-            for line in lanes_lines(failure, self._width):
+            lanes = lay_out_lanes(failure)
+            yield Text(f"    {lanes.about}", "dim")
+            for line in lanes_lines(lanes, self._width):
                 # A sentence stays one line; a table is made for what is left of the width.
                 yield Text("    ").append(line) if isinstance(line, Text) else Padding(line, (0, 0, 0, 4))
+            yield Text(f"    in the end: {lanes.message}")
 
 
 def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[RenderableType]:

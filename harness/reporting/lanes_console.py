@@ -8,7 +8,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.text import cut
 from harness.reporting.words import counted
 
@@ -17,24 +16,20 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from harness.model import Failure
     from harness.reporting.lanes import Lanes, Row
 
 _WIDEST_LANE = 48
 _NARROWEST_LANE = 14
-_MOST_LINES = 3
+_MOST_LINES = 4
 """Of one statement in one lane."""
 
 
-def lanes_lines(failure: Failure, width: int) -> Iterable[RenderableType]:
-    """Yield what shows a failure on a console of that many columns."""
-    lanes = lay_out_lanes(failure)
+def lanes_lines(lanes: Lanes, width: int) -> Iterable[RenderableType]:
+    """Yield what shows a failure's steps on a console of that many columns."""
     abreast = lanes.abreast and _lane(lanes, width) >= _NARROWEST_LANE
-    yield Text(lanes.about, "dim")
     yield _abreast(lanes, width) if abreast else _stacked(lanes, width)
     if lanes.more:
         yield Text(f"and {counted(lanes.more, 'step')} more, in the failure's file")
-    yield Text(f"in the end: {lanes.message}")
 
 
 def _lane(lanes: Lanes, width: int) -> int:

@@ -53,10 +53,10 @@ def exploration(check: Check) -> str:
         orders = f" {stand} for {counted(check.orders, 'order')}" if check.orders is not None else ""
         return f"{ran}{orders}: exhausted"
     chance = ""
-    if check.probability is not None:
-        chance = (
-            f"; a bug of the depth asked for shows with a probability of at least {check.probability:.1%}"
-        )
+    if check.probability is not None and not check.violations:
+        # Rounded down: chance never amounts to certainty.
+        percent = min(999, math.floor(check.probability * 1000)) / 10
+        chance = f"; a bug of the depth asked for shows with a probability of at least {percent}%"
     return f"stopped after {ran}: not every order was covered{chance}"
 
 

@@ -15,6 +15,7 @@ from harness.model import (
     Check,
     Entry,
     Evidence,
+    Failure,
     Incident,
     IncidentKind,
     Judgement,
@@ -28,6 +29,7 @@ from harness.model import (
     Report,
     Reserve,
     Scenario,
+    Step,
     Stock,
     TicketType,
     Verdict,
@@ -39,6 +41,7 @@ from harness.model.events import (
     CheckSkipped,
     CheckStarted,
     EvidenceKept,
+    FailureKept,
     Noticed,
     RunFinished,
     RunStarted,
@@ -229,9 +232,81 @@ def run_events(report: Report, folder: Path, evidence: Evidence = OVERSOLD_EVIDE
                     evidence=evidence,
                     path=violation.evidence,
                 )
+        if any(violation.replay == FAILURE.id for violation in check.violations):
+            yield FailureKept(failure=FAILURE, path=f"failures/{FAILURE.id}.json")
         yield CheckFinished(check=check)
     yield Noticed(message="the clone took 31 ms")
     yield RunFinished(report=report, folder=folder)
+
+
+def step(client: str, kind: str, statement: str = "", **changes: object) -> Step:
+    """Return one step of a schedule."""
+    made = Step(client=client, kind=kind, statement=statement, shape=f"{kind}: {statement}")
+    return replace(made, **changes)  # type: ignore[arg-type]  # the fields are checked by replace
+
+
+READ = "SELECT quantity_available FROM tickets WHERE id = $1"
+TAKE = "UPDATE tickets SET quantity_available = $2 WHERE id = $1 RETURNING id, price"
+BOOK = "INSERT INTO rsvps (event_id, ticket_id, user_id) VALUES ($1, $2::text, $3) RETURNING id"
+
+
+def failure_of(buyers: int = 2, **changes: object) -> Failure:
+    """Return a failure in which everybody reads, then everybody takes the only ticket there is."""
+    people = [f"buyer-{number}" for number in range(1, buyers + 1)]
+    steps = [
+        *(step(person, "start", "start") for person in people),
+        *(step(person, "execute", READ) for person in people),
+        step("buyer-1", "execute", TAKE),
+        *(step(person, "execute", TAKE, waited_for=("buyer-1",)) for person in people[1:]),
+        step("buyer-1", "commit", f"commit of: {TAKE}"),
+        *(step(person, "resume", TAKE) for person in people[1:]),
+        *(step(person, "whole", BOOK) for person in people),
+    ]
+    failure = Failure(
+        id="0123abcdef",
+        target="specimen:check_then_decrement",
+        scenario=Scenario(
+            name="last_ticket",
+            tickets=(TicketType(name="last", initial=1),),
+            phases=(Phase("rush", tuple(Program(p, (Reserve(ticket="last", person=p),)) for p in people)),),
+        ),
+        phase=0,
+        isolation=None,
+        choices=tuple(each.client for each in steps if each.kind != "resume"),
+        steps=tuple(steps),
+        laws=("no_oversell", "no_leak"),
+        message=f"last: started with 1, sold {buyers} and 0 remain: {buyers - 1} too many.",
+        replayed=10,
+        reproduced=10,
+        preemptions=3,
+        answers=dict.fromkeys(people, ("accepted",)),
+    )
+    return replace(failure, **changes)  # type: ignore[arg-type]  # the fields are checked by replace
+
+
+FAILURE = failure_of()
+EXPLORED = Check(
+    scenario="last_ticket",
+    engine="explore",
+    verdict=Verdict.VIOLATED,
+    laws={"no_oversell": BROKEN, "no_leak": BROKEN},
+    violations=(
+        replace(OVERSOLD, message=FAILURE.message, replay=FAILURE.id, hits=1, evidence=None),
+        Violation(law="no_leak", message="1 was lost.", replay=FAILURE.id, run=3),
+    ),
+    runs=3,
+    hits=1,
+    operations=6,
+    overlapping=2,
+    schedules=2,
+    orders=9,
+    exhausted=False,
+    seconds=0.4,
+)
+EXPLORED_REPORT = report_of(EXPLORED, verdict=Verdict.VIOLATED)
+EXHAUSTED = replace(
+    SAFE, engine="explore", schedules=17, orders=2_557, exhausted=True, runs=17, operations=34, overlapping=2
+)
 
 
 _texts = st.text(max_size=20)
@@ -361,4 +436,32 @@ evidences = st.builds(
     states=st.lists(_books, max_size=2).map(tuple),
     incidents=st.none()
     | st.lists(st.builds(Incident, kind=st.sampled_from(IncidentKind), client=_texts), max_size=3).map(tuple),
+)
+_steps = st.builds(
+    Step,
+    client=st.just("one"),
+    kind=st.sampled_from(["start", "execute", "resume", "commit", "rollback", "whole"]) | _texts,
+    statement=_texts,
+    shape=_texts,
+    waited_for=st.lists(_texts, max_size=2).map(tuple),
+    failed=st.booleans(),
+    decision=_counts,
+)
+failures = st.builds(
+    Failure,
+    id=_texts,
+    target=_texts,
+    scenario=_scenarios,
+    phase=st.just(0),
+    isolation=st.none() | _texts,
+    choices=st.lists(st.just("one"), max_size=5).map(tuple),
+    steps=st.lists(_steps, max_size=6).map(tuple),
+    laws=st.lists(_texts | st.sampled_from(["no_oversell", "one_per_person"]), min_size=1, max_size=2).map(
+        tuple
+    ),
+    message=_texts,
+    replayed=_counts,
+    reproduced=_counts,
+    preemptions=_counts,
+    answers=st.dictionaries(st.just("one") | _texts, st.lists(_texts, max_size=3).map(tuple), max_size=2),
 )

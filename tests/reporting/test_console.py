@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.model import Verdict
 from harness.model.events import CheckProgressed, CheckStarted, RunStarted
-from harness.reporting import ReportConsole, print_report
+from harness.reporting import ReportConsole, print_report, words
 from harness.reporting.console import ConsoleReporter
 from tests.reporting.samples import (
+    EXHAUSTED,
+    EXPLORED,
+    EXPLORED_REPORT,
     KEPT,
     OVERSOLD,
     SAFE_REPORT,
@@ -140,3 +143,50 @@ def test_a_long_check_gives_a_sign_of_life_in_a_log(
         reporter(CheckProgressed(scenario="rush", engine="explore", done=second, of=5_000, hits=1))
     lines = [line for line in said().splitlines() if "of 5,000 runs" in line]
     assert lines == [f"rush / explore: {done} of 5,000 runs, 1 hit" for done in (10, 20)]
+
+
+def test_a_long_exploration_gives_a_sign_of_life_without_an_end(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """Where nobody knows how many runs there will be, those made are counted; a terminal copes as well."""
+    now = iter(range(0, 10_000, 11))
+    for each in (console, ReportConsole(file=Screen(), force_terminal=True, width=100)):
+        reporter = ConsoleReporter(each, clock=lambda: float(next(now)))
+        reporter(RunStarted(target="t", database="d", seed=1, folder=tmp_path, checks=(("rush", "explore"),)))
+        reporter(CheckStarted(scenario="rush", engine="explore"))
+        reporter(CheckProgressed(scenario="rush", engine="explore", done=1_234, of=0, hits=0))
+        reporter.close()
+    assert "rush / explore: 1,234 runs\n" in said()
+    assert isinstance(each.file, Screen)
+    assert "1234/?" in each.file.getvalue()
+
+
+def test_exhausted_is_said_of_nothing_less(finished: Callable[..., Path], said: Callable[[], str]) -> None:
+    """The word stands in every report of an exhausted exploration and in none of another."""
+    folder = finished(report_of(EXHAUSTED, verdict=Verdict.SAFE))
+    for text in (
+        said(),
+        *((folder / name).read_text() for name in ("report.md", "report.html", "junit.xml")),
+    ):
+        assert "17 schedules stand for 2,557 orders: exhausted" in text
+
+
+def test_an_exploration_that_stopped_is_not_called_exhausted(
+    finished: Callable[..., Path], said: Callable[[], str]
+) -> None:
+    """What was left out may hold the bug, so the word is not even said with a *not* before it."""
+    folder = finished(EXPLORED_REPORT)
+    for text in (
+        said(),
+        *((folder / name).read_text() for name in ("report.md", "report.html", "junit.xml")),
+    ):
+        assert "stopped after 2 schedules: not every order was covered" in text
+        assert not re.search(r"exhausted|proved", text)
+
+
+def test_a_probability_is_rounded_down() -> None:
+    """Schedules drawn at random say how likely they were to find something, and never that it is certain."""
+    drawn = replace(EXHAUSTED, exhausted=False, orders=None, probability=0.99999)
+    assert words.exploration(drawn).endswith("with a probability of at least 99.9%")
+    assert "at least 12.3%" in words.exploration(replace(drawn, probability=0.12399))
+    assert "probability" not in words.exploration(replace(EXPLORED, probability=0.5))

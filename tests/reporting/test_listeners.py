@@ -92,7 +92,9 @@ def test_only_the_named_reporters_are_opened(tmp_path: Path, console: ReportCons
 
 def test_an_unknown_reporter_is_a_usage_error(tmp_path: Path, console: ReportConsole) -> None:
     """The error lists the reporters there are."""
-    with pytest.raises(UsageError, match="console, events, evidence, html, junit, markdown, verdict_json"):
+    with pytest.raises(
+        UsageError, match="console, events, evidence, failures, html, junit, markdown, verdict_json"
+    ):
         open_listeners(tmp_path, console=console, names=["pdf"])
 
 
