@@ -24,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -56,6 +57,8 @@ _SHORT = 500
 """Characters of a statement that may set an isolation level."""
 _FIRST_LOOK = 0.001
 """Seconds without news after which Postgres is asked whether a statement waits."""
+_EAGER = 0.002
+"""Seconds for which Postgres is asked without a pause, where a statement may have to wait for somebody."""
 _DEADLOCK_LOOKED_FOR = 0.002
 """Seconds in which a session that waits has looked for a deadlock, once; see the monitor."""
 _ANYTHING = Footprint(everything=True)
@@ -521,30 +524,59 @@ class Conductor:
         self._current = None
 
     async def _stopped(self, actor: _Actor) -> None:
+        begun = time.monotonic()
         quiet = 0.0
         pause = _FIRST_LOOK
         while not actor.points and not actor.done:
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(pause):
-                    await self._changed.wait()
-                continue
-            except TimeoutError:
+            session = self._under_way(actor)
+            eager = time.monotonic() - begun < _EAGER and session is not None and self._may_wait(session)
+            if not eager:
+                if await self._news(pause):
+                    continue
                 quiet += pause
                 pause = min(pause * 2, 0.05)
-            session = self._under_way(actor)
+                session = self._under_way(actor)
             if session is not None:
-                if await self._monitor.blocked(session.info.pid, self._pids()):
+                if await self._waits(session):
                     actor.waiting = session
-                    await asyncio.sleep(_DEADLOCK_LOOKED_FOR)
-                    if session.running is not None and not session.executed:
-                        return
-                    actor.waiting = None
-                elif quiet > self._limits.statement:
+                    return
+                if quiet > self._limits.statement:
                     self._stuck()
             elif quiet > self._limits.outside:
                 actor.outside = self.outside = True
                 return
+
+    async def _news(self, pause: float) -> bool:
+        """Wait until something happens, so many seconds at most; say whether it did."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(pause):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _may_wait(self, session: _Session) -> bool:
+        """Say whether a transaction is open that a session could have to wait for."""
+        return any(other.open for other in self._sessions.values() if other is not session)
+
+    async def _waits(self, session: _Session) -> bool:
+        """Say whether a session waits for a lock, and will until somebody else is let go."""
+        if not await self._monitor.blocked(session.info.pid, self._pids()):
+            return False
+        if await self._closes_cycle(session):
+            await asyncio.sleep(_DEADLOCK_LOOKED_FOR)
+        return session.running is not None and not session.executed
+
+    async def _closes_cycle(self, session: _Session) -> bool:
+        """Say whether a session may wait in a circle: only if somebody it waits for is not at rest."""
+        pids = set(await self._monitor.blockers(session.info.pid))
+        resting = {
+            other.info.pid
+            for other in self._sessions.values()
+            if other.owner is not None and (other.running is None or other.executed)
+        }
+        return not pids <= resting
 
     def _under_way(self, actor: _Actor) -> _Session | None:
         """Return the session on which a statement of this client runs in Postgres."""
