@@ -7,11 +7,11 @@ than there were tickets at the beginning.
 from harness.model import Cancel, Outcome, Phase, Program, Reserve, Scenario, TicketType
 
 
-def scenario(buyers: int = 12) -> Scenario:
-    """A third of the buyers are sold out to, half of those cancel, and the others try again."""
-    stock = max(1, buyers // 3)
-    people = [f"buyer-{number + 1}" for number in range(buyers)]
-    first, late = people[:stock], people[stock:]
+def scenario(buyers: int = 8) -> Scenario:
+    """Half as many tickets as latecomers; half of the first holders cancel, and all latecomers try again."""
+    stock = max(1, buyers // 2)
+    first = [f"holder-{number + 1}" for number in range(stock)]
+    late = [f"latecomer-{number + 1}" for number in range(buyers)]
     leaving = first[: max(1, stock // 2)]
     return Scenario(
         tickets=(TicketType(name="general", initial=stock),),

@@ -231,7 +231,7 @@ def ending(performance: Performance) -> Ending:
         for call in evidence.history
     )
     booked = Counter((entry.ticket, entry.quantity) for entry in evidence.books.entries or ())
-    stock = tuple((each.ticket, each.remaining, each.sold, each.held) for each in evidence.books.stock)
+    stock = frozenset((each.ticket, each.remaining, each.sold, each.held) for each in evidence.books.stock)
     return (frozenset(told.items()), frozenset(booked.items()), stock)
 
 
