@@ -64,6 +64,13 @@ class Conflicts:
             return _reads_write(a.footprint, b.footprint) or _reads_write(b.footprint, a.footprint)
         return self._reads_commit(a, b) or self._reads_commit(b, a)
 
+    def may_wait(self, a: Event, b: Event) -> bool:
+        """Say whether one step might have waited for the other, had they come in another order.
+
+        A wait that happened is observed. Of a step that was never tried in this place nobody knows.
+        """
+        return bool(a.footprint.locked & b.footprint.locked)
+
     def _reads_commit(self, reader: Event, end: Event) -> bool:
         """Say whether one step looks at what the other's end of transaction publishes or lets go of."""
         ends = end.failed or end.kind in (StepKind.COMMIT, StepKind.ROLLBACK, StepKind.WHOLE)
@@ -72,7 +79,8 @@ class Conflicts:
         )
         if blind or not ends:
             return False
-        return _reads_write(reader.footprint, end.footprint)
+        held_up = reader.footprint.locked & end.footprint.locked
+        return bool(held_up) or _reads_write(reader.footprint, end.footprint)
 
 
 def _reads_write(reader: Footprint, writer: Footprint) -> bool:

@@ -53,6 +53,8 @@ class Footprint:
     """Advisory locks that were held before or after the step."""
     everything: bool = False
     """Nothing could be seen, so it may have touched anything."""
+    locked: frozenset[str] = frozenset()
+    """Tables whose rows were locked: the written ones, and those of SELECT … FOR UPDATE and the like."""
 
 
 NOTHING = Footprint()

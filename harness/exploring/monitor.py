@@ -29,11 +29,12 @@ _BLOCKERS = "SELECT pg_blocking_pids($1)"
 _FOOTPRINT = """
     SELECT CASE l.locktype WHEN 'relation' THEN c.oid::regclass::text END AS relation,
            concat_ws(':', l.classid, l.objid, l.objsubid) AS advisory,
-           l.mode NOT IN ('AccessShareLock', 'RowShareLock') AS written
+           l.mode NOT IN ('AccessShareLock', 'RowShareLock') AS written,
+           l.mode <> 'AccessShareLock' AS locked
     FROM pg_locks l
     LEFT JOIN pg_class c ON l.locktype = 'relation' AND c.oid = l.relation
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    WHERE l.pid = $1 AND l.granted
+    WHERE l.pid = $1 AND l.granted AND l.mode <> 'SIReadLock'
       AND (l.locktype = 'advisory' OR (c.relkind IN ('r', 'p', 'm', 'f') AND c.oid >= 16384))
 """
 _LOOKS_AT_LOCKS = """
@@ -72,6 +73,7 @@ class Monitor:
         return Footprint(
             relations=frozenset(row["relation"] for row in rows if row["relation"]),
             written=frozenset(row["relation"] for row in rows if row["relation"] and row["written"]),
+            locked=frozenset(row["relation"] for row in rows if row["relation"] and row["locked"]),
             advisory=frozenset(row["advisory"] for row in rows if not row["relation"]),
         )
 

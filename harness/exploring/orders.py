@@ -6,6 +6,7 @@ All are linear extensions of the same partial order: the steps with every depend
 from __future__ import annotations
 
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.exploring.events import StepKind
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def orders(events: Sequence[Event], conflicts: Conflicts) -> int:
-    """Count the orders of these steps that keep every pair of dependent steps as it is.
+    """Count the orders of the choices that led to these steps which keep every dependent pair as it is.
 
-    Each client's steps form a chain, so a set of done steps is one number for each client, and the count
-    goes over those: at most the product of the chains' lengths plus one.
+    Each client's choices form a chain, so a set of made choices is one number for each client, and the
+    count goes over those: at most the product of the chains' lengths plus one.
     """
-    chains, needs = _partial_order(events, conflicts)
+    steps = [tuple(group) for _, group in groupby(events, key=lambda event: event.decision)]
+    chains, needs = _partial_order(steps, conflicts)
 
     @cache
     def ways(done: tuple[int, ...]) -> int:
@@ -40,7 +42,7 @@ def fewest_switches(events: Sequence[Event], conflicts: Conflicts) -> tuple[str,
     """
     if any(event.kind is StepKind.RESUME for event in events):
         return None
-    chains, needs = _partial_order(events, conflicts)
+    chains, needs = _partial_order([(event,) for event in events], conflicts)
     names = [events[chain[0]].client for chain in chains]
 
     @cache
@@ -56,15 +58,16 @@ def fewest_switches(events: Sequence[Event], conflicts: Conflicts) -> tuple[str,
 
 
 def _partial_order(
-    events: Sequence[Event], conflicts: Conflicts
+    steps: Sequence[tuple[Event, ...]], conflicts: Conflicts
 ) -> tuple[list[list[int]], list[list[tuple[int, int]]]]:
     """Return each client's steps, and for each step the ones it comes after, as client and place."""
-    clients = list(dict.fromkeys(event.client for event in events))
-    chains = [[i for i, event in enumerate(events) if event.client == client] for client in clients]
+    names = [events[0].client for events in steps]
+    clients = list(dict.fromkeys(names))
+    chains = [[i for i, name in enumerate(names) if name == client] for client in clients]
     place = {index: (c, n) for c, chain in enumerate(chains) for n, index in enumerate(chain)}
     needs = [
-        [place[earlier] for earlier in range(later) if conflicts.dependent(events[earlier], event)]
-        for later, event in enumerate(events)
+        [place[j] for j in range(i) if any(conflicts.dependent(a, b) for a in steps[j] for b in events)]
+        for i, events in enumerate(steps)
     ]
     return chains, needs
 

@@ -105,8 +105,9 @@ class Search:
     def add(self, task: Task, trace: Trace) -> None:
         """Learn from a run of that task, and queue what it shows to be missing."""
         self._grow(task, trace)
-        before = self._happens_before(trace.events)
-        for first, second in self._races(trace.events, before):
+        steps = list(_by_decision(trace).values())
+        before = self._happens_before(steps)
+        for first, second in self._races(trace, steps, before):
             self._reverse(trace, before, first, second)
 
     def awake(self, sleep: Sleep, event: Event) -> dict[str, tuple[Event, ...]]:
@@ -114,7 +115,7 @@ class Search:
         return {
             client: steps
             for client, steps in sleep.items()
-            if client != event.client and not any(self.conflicts.dependent(step, event) for step in steps)
+            if client != event.client and not any(self._wakes(step, event) for step in steps)
         }
 
     def choose(
@@ -164,39 +165,50 @@ class Search:
             for event in steps[depth]:
                 sleep = self.awake(sleep, event)
 
-    def _happens_before(self, events: Sequence[Event]) -> list[set[int]]:
-        """Return for each step the steps that are ordered before it."""
+    def _happens_before(self, steps: Sequence[tuple[Event, ...]]) -> list[set[int]]:
+        """Return for each choice the choices that are ordered before it.
+
+        What a choice led to is taken as one: who waited for a lock goes on with whoever lets go of it, and
+        cannot be moved without.
+        """
         before: list[set[int]] = []
-        for later, event in enumerate(events):
+        for later, events in enumerate(steps):
             mine: set[int] = set()
             for earlier in range(later - 1, -1, -1):
-                if earlier not in mine and self.conflicts.dependent(events[earlier], event):
+                if earlier not in mine and self._dependent(steps[earlier], events):
                     mine.add(earlier)
                     mine |= before[earlier]
             before.append(mine)
         return before
 
-    def _races(self, events: Sequence[Event], before: list[set[int]]) -> list[tuple[int, int]]:
-        """Return the pairs of steps that depend on each other directly and could have come the other way."""
+    def _wakes(self, step: Event, event: Event) -> bool:
+        return self.conflicts.dependent(step, event) or self.conflicts.may_wait(step, event)
+
+    def _dependent(self, some: Sequence[Event], others: Sequence[Event]) -> bool:
+        return any(self.conflicts.dependent(one, other) for one in some for other in others)
+
+    def _races(
+        self, trace: Trace, steps: Sequence[tuple[Event, ...]], before: list[set[int]]
+    ) -> list[tuple[int, int]]:
+        """Return the pairs that depend on each other directly and could have come the other way."""
         found = []
-        for second, event in enumerate(events):
-            if event.decision == _decision_before(events, second):
-                continue  # It came by itself, as a consequence of the step before.
-            for first in before[second]:
-                between = any(first in before[middle] for middle in before[second])
-                if events[first].client != event.client and not between:
+        for second, mine in enumerate(before):
+            for first in mine:
+                between = any(first in before[middle] for middle in mine)
+                # Whose step went on because of the first choice could not have been chosen before it.
+                causes = any(event.client == trace.chosen[second] for event in steps[first])
+                if not between and not causes:
                     found.append((first, second))
         return found
 
     def _reverse(self, trace: Trace, before: list[set[int]], first: int, second: int) -> None:
-        """Queue a choice with which the second step can come before the first."""
-        events = trace.events
-        depth = events[first].decision
+        """Queue a choice with which the second can come before the first."""
+        depth = first
         node = self._nodes[trace.chosen[:depth]]
-        # What can come before the first step: everything up to the second that does not follow from it.
+        # What can come before the first: everything up to the second that does not follow from it.
         free = [index for index in range(first + 1, second) if first not in before[index]]
         initials = {
-            events[index].client
+            trace.chosen[index]
             for index in (*free, second)
             if not any(other in before[index] for other in free if other < index)
         }
@@ -208,7 +220,7 @@ class Search:
             for client in sorted(candidates):
                 self._want(node, client, trace, depth)
         elif not candidates & node.wanted:
-            preferred = self._representative(node.enabled, node.fresh, events[second].client)
+            preferred = self._representative(node.enabled, node.fresh, trace.chosen[second])
             self._want(node, preferred if preferred in candidates else min(candidates), trace, depth)
 
     def _representative(self, enabled: frozenset[str], fresh: frozenset[str], client: str) -> str:
@@ -238,7 +250,3 @@ def _by_decision(trace: Trace) -> dict[int, tuple[Event, ...]]:
     for event in trace.events:
         steps[event.decision] = (*steps.get(event.decision, ()), event)
     return steps
-
-
-def _decision_before(events: Sequence[Event], index: int) -> int | None:
-    return events[index - 1].decision if index else None
