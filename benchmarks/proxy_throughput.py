@@ -1,9 +1,10 @@
 """How much of Postgres' throughput is left behind the free proxy, measured side by side.
 
-pgbench with 8 clients, on one hot row and reading only, directly and through the proxy in short turns. The
-median of each turn's ratio is what to keep: the two halves of a turn share whatever else the machine does.
+pgbench with 8 clients, on one hot row and reading only, directly, through the proxy and through pgbouncer in
+short turns. The median of each turn's ratio is what to keep: the parts of a turn share whatever else the
+machine does.
 
-Run: ``python -m benchmarks.proxy_throughput [seconds per half turn] [turns]``.
+Run: ``python -m benchmarks.proxy_throughput [seconds per part of a turn] [turns]``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import re
-import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figures import HEAD, Measured, Said
+from benchmarks.peers.pgbouncer import bounced
 from harness.postgres import connect, provision
 from harness.wire import Proxy, address_of
 
@@ -25,44 +27,61 @@ SCRIPTS = {
     "hot row": "UPDATE hot SET n = n + 1 WHERE id = 1;\n",
     "select only": "\\set id random(1, 100)\nSELECT n FROM hot WHERE id = :id;\n",
 }
+PROMISED = {"hot row": 0.4}
+"""The least share of direct throughput, where one was promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Transactions per second of one workload, both ways, one pair per turn."""
+    """Transactions per second of one workload, by way, one value of each per turn."""
 
     workload: str
-    turns: tuple[tuple[float, float], ...]
+    direct: tuple[float, ...]
+    proxied: tuple[float, ...]
+    bounced: tuple[float, ...]
+    """Empty when pgbouncer is not installed."""
 
-    @property
-    def direct(self) -> float:
-        return statistics.median(direct for direct, _ in self.turns)
+    def rows(self) -> list[Measured | Said]:
+        """Return the rates, and what share of the direct one was left in the same turn."""
+        what, least = f"pgbench, {self.workload}", PROMISED.get(self.workload)
+        keeps = None if least is None else lambda median: median >= least
+        return [
+            Measured(f"{what}: direct", "/s", self.direct),
+            Measured(
+                f"{what}: proxy / direct",
+                "",
+                self._share(self.proxied),
+                "" if least is None else f">= {least}",
+                keeps,
+            ),
+            Measured(f"{what}: pgbouncer / direct", "", self._share(self.bounced))
+            if self.bounced
+            else Said(f"{what}: pgbouncer / direct", "not installed"),
+        ]
 
-    @property
-    def proxied(self) -> float:
-        return statistics.median(proxied for _, proxied in self.turns)
-
-    @property
-    def ratio(self) -> float:
-        return statistics.median(proxied / direct for direct, proxied in self.turns)
+    def _share(self, rates: tuple[float, ...]) -> list[float]:
+        return [rate / direct for rate, direct in zip(rates, self.direct, strict=True)]
 
 
 async def measure(seconds: int = 2, turns: int = 7) -> list[Throughput]:
+    """Measure both workloads."""
     async with provision("embedded") as server, server.empty("throughput") as url:
         connection = await connect(url)
         await connection.execute("CREATE TABLE hot (id int PRIMARY KEY, n int) WITH (fillfactor = 10)")
         await connection.execute("INSERT INTO hot SELECT id, 0 FROM generate_series(1, 100) id")
         await connection.close()
-        async with Proxy(address_of(url)) as proxy:
-            return [await _side_by_side(name, url, proxy.url(url), seconds, turns) for name in SCRIPTS]
+        async with Proxy(address_of(url)) as proxy, bounced(url) as bouncer:
+            ways = [url, proxy.url(url), bouncer]
+            return [await _side_by_side(name, ways, seconds, turns) for name in SCRIPTS]
 
 
-async def _side_by_side(workload: str, direct: str, proxied: str, seconds: int, turns: int) -> Throughput:
-    script = SCRIPTS[workload]
-    pairs = []
+async def _side_by_side(workload: str, ways: list[str | None], seconds: int, turns: int) -> Throughput:
+    seen: list[list[float]] = [[] for _ in ways]
     for _ in range(turns):
-        pairs.append((await _pgbench(script, direct, seconds), await _pgbench(script, proxied, seconds)))
-    return Throughput(workload, tuple(pairs))
+        for rates, url in zip(seen, ways, strict=True):
+            if url is not None:
+                rates.append(await _pgbench(SCRIPTS[workload], url, seconds))
+    return Throughput(workload, *map(tuple, seen))
 
 
 async def _pgbench(script: str, url: str, seconds: int) -> float:
@@ -94,11 +113,12 @@ def _program() -> str:
 
 
 def main() -> None:
+    """Measure, and print."""
     seconds, turns = (int(argument) for argument in [*sys.argv[1:], "2", "7"][:2])
-    print(f"pgbench, {CLIENTS} clients, prepared, {turns} turns of {seconds} s each way")
+    print(f"pgbench, {CLIENTS} clients, prepared, {turns} turns of {seconds} s each way\n\n{HEAD}")
     for one in asyncio.run(measure(seconds, turns)):
-        rates = f"{one.direct:9.0f}/s direct {one.proxied:9.0f}/s proxied"
-        print(f"{one.workload:12}{rates}  ratio {one.ratio:.2f}")
+        for row in one.rows():
+            print(row.row())
 
 
 if __name__ == "__main__":
