@@ -57,7 +57,7 @@ def exploration(check: Check) -> str:
         # Rounded down: chance never amounts to certainty.
         percent = min(999, math.floor(check.probability * 1000)) / 10
         chance = f"; a bug of the depth asked for shows with a probability of at least {percent}%"
-    return f"stopped after {ran}: not every order was covered{chance}"
+    return f"{ran} run: not every order was covered{chance}"
 
 
 def duration(seconds: float) -> str:

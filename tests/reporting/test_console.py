@@ -180,7 +180,7 @@ def test_an_exploration_that_stopped_is_not_called_exhausted(
         said(),
         *((folder / name).read_text() for name in ("report.md", "report.html", "junit.xml")),
     ):
-        assert "stopped after 2 schedules: not every order was covered" in text
+        assert "2 schedules run: not every order was covered" in text
         assert not re.search(r"exhausted|proved", text)
 
 
