@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.driving.guard import install, started, works_in_place
-from harness.driving.program import describe
-from harness.driving.tally import Tally
-from harness.driving.trial import Engine, Settings, Trial
-from harness.errors import InconclusiveError, OversellError, UsageError
+from harness.driving.checking import Subject, check, refusal
+from harness.driving.guard import install, works_in_place
+from harness.driving.trial import Engine, Settings
+from harness.errors import InconclusiveError, UsageError
 from harness.laws import LAWS
 from harness.model import Check, NotRun, Report, Scenario, Target
-from harness.model.events import CheckFinished, CheckSkipped, CheckStarted, Noticed, RunFinished, RunStarted
+from harness.model.events import CheckFinished, CheckSkipped, Noticed, RunFinished, RunStarted
 from harness.model.verdict import combine
-from harness.postgres import is_connection_lost, provision, redact
+from harness.postgres import provision, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.driving.scenarios import ScenarioFile
-    from harness.model.events import Listener
+    from harness.model.events import Event, Listener
     from harness.postgres import Server
 
 
@@ -164,7 +163,7 @@ class _Run:
             refusals: dict[str, str] = {}
             for engine in self.plan.engines:
                 scenario = file.build(engine.crowd(self.plan.settings))
-                reason = self._refusal(scenario, engine)
+                reason = refusal(scenario, engine, self.plan.target)
                 if reason is None:
                     yield scenario, engine
                 else:
@@ -174,45 +173,26 @@ class _Run:
             for engine_name, reason in refusals.items():
                 self._skip(file.name, engine_name, reason, asked_for=unanswered)
 
-    def _refusal(self, scenario: Scenario, engine: Engine) -> str | None:
-        """Return why this scenario cannot be driven like that against this target."""
-        missing = scenario.needs - self.plan.target.supports
-        if missing:
-            return f"the target does not support: {', '.join(sorted(missing))}"
-        return engine.refuses(scenario, self.plan.target)
-
     async def _one_check(
         self, server: Server, template: str | None, scenario: Scenario, engine: Engine
     ) -> None:
         """Drive one scenario with one engine; what was found stays, however it ends."""
-        self.listen(CheckStarted(scenario=scenario.name, engine=engine.name))
-        tally = Tally(scenario=scenario, engine=engine.name, laws=self.plan.laws, listen=self.listen)
-        try:
-            async with (
-                self._database(server, template, f"{scenario.name}_{engine.name}") as database,
-            ):
-                await engine.drive(
-                    Trial(
-                        scenario=scenario,
-                        start=lambda url: started(self.plan.target, url, self.folder),
-                        target=self.plan.target_name,
-                        database=database,
-                        settings=self.plan.settings,
-                        tally=tally,
-                    )
-                )
-        except asyncio.CancelledError:
-            tally.troubles.append("it was stopped before it was done")
-            raise
-        except Exception as error:
-            # Several clients meet the same trouble at the same moment, so they come in groups.
-            troubles = [_trouble(each) for each in _leaves(error)]
-            if None in troubles:
-                raise
-            tally.troubles += [trouble for trouble in troubles if trouble is not None]
-        finally:
-            self.checks.append(tally.check())
-            self.listen(CheckFinished(check=self.checks[-1]))
+        plan = self.plan
+        subject = Subject(
+            target=plan.target,
+            name=plan.target_name,
+            folder=self.folder,
+            settings=plan.settings,
+            laws=plan.laws,
+        )
+        database = self._database(server, template, f"{scenario.name}_{engine.name}")
+        await check(subject, scenario, engine, database=database, listen=self._keep)
+
+    def _keep(self, event: Event) -> None:
+        """Keep what a check came to, and pass on everything it tells."""
+        if isinstance(event, CheckFinished):
+            self.checks.append(event.check)
+        self.listen(event)
 
     def _database(self, server: Server, template: str | None, label: str) -> AbstractAsyncContextManager[str]:
         """Return the check's own copy, or the database itself when the target works there already."""
@@ -227,22 +207,3 @@ class _Run:
 
     def _skip(self, scenario: str, engine: str, reason: str, *, asked_for: bool) -> None:
         self.not_run.append(NotRun(scenario=scenario, engine=engine, reason=reason, asked_for=asked_for))
-
-
-def _leaves(error: Exception) -> Iterator[Exception]:
-    """Yield the errors of a group, and of the groups in it; an error that is none is its own only leaf."""
-    if isinstance(error, ExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error
-
-
-def _trouble(error: Exception) -> str | None:
-    """Return what to say of an error that ended a check; ``None`` when it is a bug of ours.
-
-    A usage error is none any more: what the person asked for was checked before, so the world has changed.
-    """
-    if isinstance(error, OversellError):
-        return str(error)
-    return f"the connection to Postgres was lost: {describe(error)}" if is_connection_lost(error) else None
