@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -57,8 +56,8 @@ _SHORT = 500
 """Characters of a statement that may set an isolation level."""
 _FIRST_LOOK = 0.001
 """Seconds without news after which Postgres is asked whether a statement waits."""
-_EAGER = 0.002
-"""Seconds for which Postgres is asked without a pause, where a statement may have to wait for somebody."""
+_EAGER = 4
+"""How often Postgres is asked without a pause, where a statement is likely to wait for somebody."""
 _DEADLOCK_LOOKED_FOR = 0.002
 """Seconds in which a session that waits has looked for a deadlock, once; see the monitor."""
 _ANYTHING = Footprint(everything=True)
@@ -524,13 +523,14 @@ class Conductor:
         self._current = None
 
     async def _stopped(self, actor: _Actor) -> None:
-        begun = time.monotonic()
         quiet = 0.0
         pause = _FIRST_LOOK
+        eager = _EAGER
         while not actor.points and not actor.done:
             session = self._under_way(actor)
-            eager = time.monotonic() - begun < _EAGER and session is not None and self._may_wait(session)
-            if not eager:
+            if eager and session is not None and self._likely_to_wait(session):
+                eager -= 1
+            else:
                 if await self._news(pause):
                     continue
                 quiet += pause
@@ -556,9 +556,13 @@ class Conductor:
             return False
         return True
 
-    def _may_wait(self, session: _Session) -> bool:
-        """Say whether a transaction is open that a session could have to wait for."""
-        return any(other.open for other in self._sessions.values() if other is not session)
+    def _likely_to_wait(self, session: _Session) -> bool:
+        """Say whether somebody else holds what a session could have to wait for."""
+        return any(
+            other.held or (other.open and other.footprint.written)
+            for other in self._sessions.values()
+            if other is not session
+        )
 
     async def _waits(self, session: _Session) -> bool:
         """Say whether a session waits for a lock, and will until somebody else is let go."""

@@ -87,13 +87,15 @@ class Stage:
                 continue
             conductor = self._conductor(isolation)
             self._runs += 1
-            async with self.proxy.controlled(conductor):
-                try:
+            try:
+                async with self.proxy.controlled(conductor):
                     await conductor.run(places, sale, phase=number, recorder=recorder, choose=choose)
-                except StuckError:
-                    stuck = True
-            for place in [place for place, usable in enumerate(conductor.usable) if not usable]:
-                del self._clients[place]
+            except StuckError:
+                stuck = True
+            finally:
+                # Also after a divergence: what was cut off then must not be used in the next run.
+                for place in [place for place, usable in enumerate(conductor.usable) if not usable]:
+                    del self._clients[place]
         if conductor is None:
             raise IndexError(f"the scenario has no phase {phase}")
         history = recorder.history()
