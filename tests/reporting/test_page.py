@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 from harness.model import Answer, Evidence, Outcome, Verdict
 from harness.reporting import render_page
 from tests.reporting.samples import (
+    EXPLORED_REPORT,
     KEPT,
     OVERSOLD,
     OVERSOLD_EVIDENCE,
@@ -146,7 +147,11 @@ def test_a_long_history_is_cut_and_counted() -> None:
     CHROMIUM is None and not os.environ.get("CI"), reason="no chromium on this machine (apt install chromium)"
 )
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("report", [VIOLATED_REPORT, SAFE_REPORT, UNDECIDED_REPORT], ids=lambda r: r.verdict)
+@pytest.mark.parametrize(
+    "report",
+    [VIOLATED_REPORT, EXPLORED_REPORT, SAFE_REPORT, UNDECIDED_REPORT],
+    ids=["violated", "explored", "safe", "inconclusive"],
+)
 def test_a_browser_shows_it(report: Report, scheme: str, finished: Callable[..., Path]) -> None:
     """A browser shows the verdict without a complaint, and a narrow screen needs no sideways scrolling."""
     assert CHROMIUM is not None, "chromium is missing; CI installs it"
