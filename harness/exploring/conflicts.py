@@ -42,7 +42,10 @@ class Conflicts:
     isolation: Isolation = Isolation.READ_COMMITTED
     """The strongest level any of its transactions uses."""
     commits_read: bool = False
-    """Deferred constraints exist: a commit may run queries."""
+    """Constraints that can be deferred exist: a commit may run queries, on tables that nobody saw."""
+    commits_decide: bool = False
+    """Some of those are triggers of the target's own: they look and the commit publishes in one step, which
+    cannot be held apart, while two real commits may both look before either publishes."""
     looks_at_locks: bool = False
     """Functions exist that look at locks without waiting: SKIP LOCKED, NOWAIT, try-locks, time-outs."""
     outside: bool = False
@@ -59,9 +62,13 @@ class Conflicts:
         if a.footprint.advisory & b.footprint.advisory:
             return True
         if self.looks_at_locks or a.lock_sensitive or b.lock_sensitive:
-            return _clash(a.footprint, b.footprint)
-        if self.isolation is Isolation.SERIALIZABLE:
-            return _reads_write(a.footprint, b.footprint) or _reads_write(b.footprint, a.footprint)
+            return bool(a.footprint.advisory or b.footprint.advisory) or _clash(a.footprint, b.footprint)
+        if self.commits_read and StepKind.COMMIT in (a.kind, b.kind):
+            return True
+        if self.isolation is Isolation.SERIALIZABLE and (
+            _reads_write(a.footprint, b.footprint) or _reads_write(b.footprint, a.footprint)
+        ):
+            return True
         return self._reads_commit(a, b) or self._reads_commit(b, a)
 
     def may_wait(self, a: Event, b: Event) -> bool:
@@ -74,9 +81,7 @@ class Conflicts:
     def _reads_commit(self, reader: Event, end: Event) -> bool:
         """Say whether one step looks at what the other's end of transaction publishes or lets go of."""
         ends = end.failed or end.kind in (StepKind.COMMIT, StepKind.ROLLBACK, StepKind.WHOLE)
-        blind = reader.kind is StepKind.ROLLBACK or (
-            reader.kind is StepKind.COMMIT and not self.commits_read and not reader.failed
-        )
+        blind = reader.kind is StepKind.ROLLBACK or (reader.kind is StepKind.COMMIT and not reader.failed)
         if blind or not ends:
             return False
         held_up = reader.footprint.locked & end.footprint.locked

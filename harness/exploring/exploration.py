@@ -108,6 +108,10 @@ class Exploration:
     _probes: int = 0
     _longest: int = 1
 
+    def __post_init__(self) -> None:
+        """Begin as opaque where commits look and publish in one step."""
+        self.opaque = self.opaque or self.conflicts.commits_decide
+
     @property
     def exhausted(self) -> bool:
         """Whether every inequivalent schedule was run, and none was opaque."""

@@ -44,7 +44,9 @@ _LOOKS_AT_LOCKS = """
           AND p.prosrc ~* 'skip\\s+locked|nowait|pg_try_advisory|lock_timeout'
     )
 """
-_DEFERRED = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgdeferrable AND tginitdeferred)"
+_DEFERRABLE = """
+    SELECT count(*) > 0, count(*) FILTER (WHERE NOT tgisinternal) > 0 FROM pg_trigger WHERE tgdeferrable
+"""
 
 
 @dataclass(slots=True)
@@ -82,10 +84,12 @@ class Monitor:
 
         :param isolation: default level of the target's sessions; ``None`` for the database's own.
         """
+        commits_read, commits_decide = await self.db.fetchrow(_DEFERRABLE)
         own: str = await self.db.fetchval("SHOW default_transaction_isolation")
         return Conflicts(
             isolation=isolation_of(isolation or own),
-            commits_read=await self.db.fetchval(_DEFERRED),
+            commits_read=commits_read,
+            commits_decide=commits_decide,
             looks_at_locks=await self.db.fetchval(_LOOKS_AT_LOCKS),
         )
 
