@@ -45,7 +45,8 @@ NAIVE = "specimen:check_then_decrement"
 _TIMEOUT = 10.0
 _PEER = f"frontrun {frontrun_peer.VERSION}"
 _EXPLORE_SECONDS = 300.0
-_EVERY_ORDER_SECONDS = 60.0
+_EVERY_ORDER_SECONDS = 30.0
+_REDUCED_AT_MOST = 2000
 
 
 def main(quick: bool = False) -> None:
@@ -69,7 +70,7 @@ def measured(quick: bool) -> Iterator[Measured | Said]:
 
 async def races(quick: bool) -> list[Measured | Said]:
     """Measure the time to the first violation with two buyers, and to the last schedule with three."""
-    firsts, everys, bound = (3, 1, 20.0) if quick else (20, 3, 60.0)
+    firsts, everys, bound = (3, 1, 20.0) if quick else (20, 2, 60.0)
     async with provision("embedded") as server, Bench(server).database(NAIVE) as database:
         async with database.stage() as made:
             ours = await _ours(made, firsts, everys)
@@ -105,7 +106,8 @@ async def _peers(programs: Path, url: str, firsts: int, everys: int, bound: floa
     rows: list[Measured | Said] = []
     for kept in (True, False):
         where = "connections opened beforehand" if kept else "a connection for each buyer"
-        for buyers, every, runs in ((2, False, firsts), (3, True, everys)):
+        # Without a connection at hand it takes as long as it may, so that once is enough.
+        for buyers, every, runs in ((2, False, firsts), (3, True, everys if kept else 1)):
             told = [
                 await frontrun_peer.explore(
                     programs, url, buyers=buyers, every=every, seconds=bound, kept=kept
@@ -264,7 +266,7 @@ class Reduced:
 
 async def reduction(quick: bool) -> list[Measured | Said]:
     """Compare the reduced exploration with every order, on every specimen with two buyers."""
-    limit = 60 if quick else 1500
+    limit = 60 if quick else 500
     async with provision("embedded") as server:
         bench = Bench(server)
         targets = {"sql": "last_ticket"} | {
@@ -276,9 +278,9 @@ async def reduction(quick: bool) -> list[Measured | Said]:
     average = statistics.mean(ratios)
     same = [one.name for one in found if not one.same]
     return [
-        Measured("2 buyers, reduced / every order (mean decides)", "", ratios),
-        Measured("mean of those", "", [average], "<= 0.2", lambda mean: mean <= 0.2),
-        Said("same laws broken, same endings", f"different: {', '.join(same)}" if same else "all"),
+        Measured("2 buyers, schedules run / every order, by target", "", ratios),
+        Measured("the mean of those", "", [average], "<= 0.2", lambda mean: mean <= 0.2),
+        Said("the same laws broken, the same endings", f"not: {', '.join(same)}" if same else "all"),
         *[
             Said(
                 f"`{one.name}`",
@@ -292,7 +294,7 @@ async def reduction(quick: bool) -> list[Measured | Said]:
 async def _reduced(bench: Bench, spec: str, name: str, limit: int) -> Reduced:
     scenario = scenario_of(name, 2)
     async with bench.database(spec) as database, database.stage() as made:
-        reduced = await _ran(made, scenario, Exploration, limit)
+        reduced = await _ran(made, scenario, Exploration, _REDUCED_AT_MOST)
         every = await _ran(made, scenario, EveryOrder, limit)
     same = reduced.endings == every.endings if every.finished else reduced.endings >= every.endings
     return Reduced(f"{spec} {name}", reduced.runs, every.runs, every.finished, same)
