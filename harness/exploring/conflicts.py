@@ -43,9 +43,9 @@ class Conflicts:
     """The strongest level any of its transactions uses."""
     commits_read: bool = False
     """Constraints that can be deferred exist: a commit may run queries, on tables that nobody saw."""
-    commits_decide: bool = False
-    """Some of those are triggers of the target's own: they look and the commit publishes in one step, which
-    cannot be held apart, while two real commits may both look before either publishes."""
+    decided_at_commit: frozenset[str] = frozenset()
+    """Tables with deferred triggers of the target's own: a commit that has written one looks and publishes in
+    one step, which cannot be held apart, while two real commits may both look before either publishes."""
     looks_at_locks: bool = False
     """Functions exist that look at locks without waiting: SKIP LOCKED, NOWAIT, try-locks, time-outs."""
     outside: bool = False
@@ -70,6 +70,12 @@ class Conflicts:
         ):
             return True
         return self._reads_commit(a, b) or self._reads_commit(b, a)
+
+    def hides_a_look(self, event: Event) -> bool:
+        """Say whether a step looked at something and published in one."""
+        if event.kind not in (StepKind.COMMIT, StepKind.WHOLE) or not self.decided_at_commit:
+            return False
+        return event.footprint.everything or bool(event.footprint.written & self.decided_at_commit)
 
     def may_wait(self, a: Event, b: Event) -> bool:
         """Say whether one step might have waited for the other, had they come in another order.

@@ -45,7 +45,8 @@ _LOOKS_AT_LOCKS = """
     )
 """
 _DEFERRABLE = """
-    SELECT count(*) > 0, count(*) FILTER (WHERE NOT tgisinternal) > 0 FROM pg_trigger WHERE tgdeferrable
+    SELECT count(*) > 0, coalesce(array_agg(tgrelid::regclass::text) FILTER (WHERE NOT tgisinternal), '{}')
+    FROM pg_trigger WHERE tgdeferrable
 """
 
 
@@ -84,12 +85,12 @@ class Monitor:
 
         :param isolation: default level of the target's sessions; ``None`` for the database's own.
         """
-        commits_read, commits_decide = await self.db.fetchrow(_DEFERRABLE)
+        commits_read, deciding = await self.db.fetchrow(_DEFERRABLE)
         own: str = await self.db.fetchval("SHOW default_transaction_isolation")
         return Conflicts(
             isolation=isolation_of(isolation or own),
             commits_read=commits_read,
-            commits_decide=commits_decide,
+            decided_at_commit=frozenset(deciding),
             looks_at_locks=await self.db.fetchval(_LOOKS_AT_LOCKS),
         )
 
