@@ -20,6 +20,8 @@ class Settings:
     seed: int = 0
     rounds: int = 20
     """How often a burst is repeated."""
+    burst_time: float | None = None
+    """Seconds after which a burst is not repeated once more; ``None`` sets no bound."""
     operation_timeout: float = 10.0
     """Seconds after which an answer no longer counts as coming."""
     buyers: int | None = None
@@ -36,6 +38,8 @@ class Settings:
     """Draw schedules at random for bugs of this depth, rather than run all."""
     every_violation: bool = False
     """Go on exploring after the first schedule that breaks a law."""
+    until: tuple[str, ...] | None = None
+    """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,11 @@ class Trial:
     settings: Settings
     tally: Tally
     """Where every run's evidence goes to be judged."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a law was broken for which it was to go on."""
+        return not set(self.settings.until or ()).isdisjoint(self.tally.broken)
 
 
 class Engine(Protocol):

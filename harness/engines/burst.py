@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +59,13 @@ class Burst:
     async def drive(self, trial: Trial) -> None:
         """Repeat the scenario and have each run judged."""
         trial.tally.planned = trial.settings.rounds
+        limit = trial.settings.burst_time
+        until = math.inf if limit is None else time.monotonic() + limit
         async with trial.start(trial.database) as running, _crowd(trial, running) as crowd:
             for _ in range(trial.settings.rounds):
                 await crowd.run(trial.tally)
+                if trial.is_over or time.monotonic() > until:
+                    return
 
 
 ENGINE = Burst()

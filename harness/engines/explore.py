@@ -81,7 +81,7 @@ class Explore:
                 async for performance in exploration.performances(budget):
                     found = Found(exploration.scenario, exploration.phase, performance)
                     broken = await self._judge(trial, exploration.stage, found, exploration.conflicts)
-                    if performance.stuck or (broken and not trial.settings.every_violation):
+                    if performance.stuck or _is_enough(trial, broken):
                         return
         finally:
             tally = trial.tally
@@ -107,7 +107,7 @@ class Explore:
             steps[phase] = max(steps.get(phase, 1), len(performance.trace.chosen))
             runs += 1
             broken = await self._judge(trial, made, Found(scenario, phase, performance), conflicts)
-            if performance.stuck or (broken and not settings.every_violation):
+            if performance.stuck or _is_enough(trial, broken):
                 break
         chances = [
             probability(runs // len(phases), len(scenario.phases[phase].programs), steps[phase], depth)
@@ -143,6 +143,13 @@ def racing_phases(scenario: Scenario) -> list[int]:
     A scenario without any has its first phase run, in the one order there is.
     """
     return [number for number, phase in enumerate(scenario.phases) if len(phase.programs) > 1] or [0]
+
+
+def _is_enough(trial: Trial, broken: bool) -> bool:
+    """Say whether to stop after a run: at the first that breaks a law, unless somebody says otherwise."""
+    if trial.settings.until is not None:
+        return trial.is_over
+    return broken and not trial.settings.every_violation
 
 
 ENGINE = Explore()

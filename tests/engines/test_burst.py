@@ -63,6 +63,24 @@ async def test_an_oversell_is_a_hit_in_every_run(server: Server, tmp_path: Path)
     assert (check.verdict, check.runs, check.hits) == (Verdict.VIOLATED, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("settings", "runs"),
+    [
+        (Settings(rounds=4, until=("no_oversell",)), 1),
+        (Settings(rounds=4, until=("no_leak",)), 4),
+        (Settings(rounds=4, burst_time=0.0), 1),
+        (Settings(rounds=4, burst_time=1000.0), 4),
+    ],
+)
+async def test_a_burst_is_repeated_until_it_has_what_was_wanted(
+    settings: Settings, runs: int, server: Server
+) -> None:
+    """It ends early at the law it goes on for, not at another one, and when its time is up."""
+    async with running_trial(server, MemoryTarget(oversell), rush(buyers=3, stock=1), Heard()) as trial:
+        await BURST.drive(replace(trial, settings=settings))
+        assert trial.tally.runs == runs
+
+
 async def test_phases_follow_one_another(server: Server, tmp_path: Path) -> None:
     """Nobody of the second phase begins before everybody of the first has ended."""
     histories = Heard()
