@@ -73,12 +73,12 @@ def run_gate(session: Session, chosen: dict[str, Any], make_plan: Callable[[], P
         raise UsageError("Quiet and verbose contradict each other. Choose one of --quiet and --verbose.")
     with stdout_reserved() if chosen["json"] else contextlib.nullcontext():
         plan = make_plan()
-        session.folder = _run_folder(chosen["runs"])
+        session.folder = run_folder(chosen["runs"])
         report, cut = _run(plan, session, chosen)
     if chosen["json"] and report is not None:
         _print(report)
     if isinstance(cut, UsageError):
-        _discard(session.folder)
+        discard(session.folder)
     if cut is not None:
         raise cut
     assert report is not None  # noqa: S101  # a run that made none was cut off by an error
@@ -109,7 +109,7 @@ def _run(plan: Plan, session: Session, chosen: dict[str, Any]) -> tuple[Report |
             return ledger.settle(f"internal error: {error!r}"), error
 
 
-def _run_folder(runs: Path) -> Path:
+def run_folder(runs: Path) -> Path:
     """Make the run folder; ``.oversell`` ignores itself, so that repositories stay clean."""
     from harness.reporting import create_run_folder
 
@@ -120,7 +120,7 @@ def _run_folder(runs: Path) -> Path:
     return folder
 
 
-def _discard(folder: Path) -> None:
+def discard(folder: Path) -> None:
     """Remove a run folder: nothing was run, so there is nothing to keep."""
     shutil.rmtree(folder, ignore_errors=True)
     latest = folder.parent / "latest"

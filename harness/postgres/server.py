@@ -80,6 +80,15 @@ class Server:
         return name
 
     @contextlib.asynccontextmanager
+    async def template(self, install: Callable[[str], Awaitable[None]], *, label: str) -> AsyncIterator[str]:
+        """Yield a template for the length of a block: where there are many, not all of them stay."""
+        name = await self.create_template(install, label=label)
+        try:
+            yield name
+        finally:
+            await finish(self._drop(name))
+
+    @contextlib.asynccontextmanager
     async def clone(self, template: str, label: str) -> AsyncIterator[str]:
         """Yield the URL of a fresh copy of a template; it is dropped at exit, whoever is still connected.
 
