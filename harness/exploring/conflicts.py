@@ -82,7 +82,8 @@ class Conflicts:
 
         A wait that happened is observed. Of a step that was never tried in this place nobody knows.
         """
-        return bool(a.footprint.locked & b.footprint.locked)
+        unseen = a.footprint.everything or b.footprint.everything
+        return unseen or bool(a.footprint.locked & b.footprint.locked)
 
     def _reads_commit(self, reader: Event, end: Event) -> bool:
         """Say whether one step looks at what the other's end of transaction publishes or lets go of."""
@@ -96,7 +97,7 @@ class Conflicts:
 
 def _reads_write(reader: Footprint, writer: Footprint) -> bool:
     """Say whether one touches a table that the other wrote."""
-    if writer.everything and not writer.written:
+    if writer.everything:
         return True
     if reader.everything:
         return bool(writer.written)

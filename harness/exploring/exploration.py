@@ -18,7 +18,7 @@ from harness.errors import InconclusiveError
 from harness.exploring.conductor import DivergedError
 from harness.exploring.orders import orders
 from harness.exploring.pct import draw
-from harness.exploring.search import Search
+from harness.exploring.search import Search, is_repetition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,7 +36,7 @@ _PROBES = 20
 """Schedules drawn at random before a space is called exhausted."""
 _DEPTH = 4
 """How many changes of priority such a schedule has, and one more; see :mod:`harness.exploring.pct`."""
-_ATTEMPTS = 12
+ATTEMPTS = 12
 """How often one schedule is tried before it is given up."""
 
 
@@ -74,6 +74,8 @@ class Follower:
         if self._made == len(prefix):
             self.sleep = self.task.sleep
         if self._made >= len(prefix):
+            if is_repetition(self.sleep, steps):
+                return None
             for step in steps:
                 self.sleep = self.search.awake(self.sleep, step)
             self._last = self.search.choose(able, fresh, self.sleep, self._last)
@@ -107,10 +109,6 @@ class Exploration:
     """How the schedules that were run by rule ended."""
     _probes: int = 0
     _longest: int = 1
-
-    def __post_init__(self) -> None:
-        """Begin as opaque where commits look and publish in one step."""
-        self.opaque = self.opaque or self.conflicts.commits_decide
 
     @property
     def exhausted(self) -> bool:
@@ -176,7 +174,7 @@ class Exploration:
         :raises InconclusiveError: when the target sends other statements every time.
         """
         difference = ""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             budget.schedules -= 1
             try:
                 performance = await self.stage.perform(
@@ -190,7 +188,8 @@ class Exploration:
                 continue
             difference = "" if self.conflicts.outside else search.difference(task, performance.trace)
             if not difference:
-                self.opaque = self.opaque or performance.opaque
+                hidden = any(map(self.conflicts.hides_a_look, performance.trace.events))
+                self.opaque = self.opaque or performance.opaque or hidden
                 return performance
         if difference:
             raise InconclusiveError(f"the target does not do the same when it is run again: {difference}")

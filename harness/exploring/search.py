@@ -22,7 +22,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,9 +31,17 @@ if TYPE_CHECKING:
     from harness.exploring.events import Event, Trace
 
 
-Sleep: TypeAlias = "Mapping[str, tuple[Event, ...]]"
-"""Clients that need not be let go, with the steps that would follow: it has been tried in a state from which
-it leads to the same. A step that depends on one of those wakes the client."""
+class Sleeper(NamedTuple):
+    """Why a client need not be let go: it was, in a state from which that leads to the same."""
+
+    steps: tuple[Event, ...]
+    """What followed. A step that depends on one of those wakes the client."""
+    doubtful: bool = False
+    """Something has locked rows since, where it would too. Only trying can tell whether it has to wait now;
+    when it does not, everything has been seen before, and the run can end."""
+
+
+Sleep: TypeAlias = "Mapping[str, Sleeper]"
 
 
 @dataclass(slots=True)
@@ -97,9 +105,9 @@ class Search:
         while self._queue:
             _, _, _, path, client = heapq.heappop(self._queue)
             node = self._nodes[path]
-            if client in node.done or client in node.sleep:
+            if client in node.done or _asleep(node.sleep, client):
                 continue
-            return Task((*path, client), dict(node.sleep) | dict(node.done))
+            return Task((*path, client), _with_done(node))
         return None
 
     def add(self, task: Task, trace: Trace) -> None:
@@ -110,13 +118,16 @@ class Search:
         for first, second in self._races(trace, steps, before):
             self._reverse(trace, before, first, second)
 
-    def awake(self, sleep: Sleep, event: Event) -> dict[str, tuple[Event, ...]]:
+    def awake(self, sleep: Sleep, event: Event) -> dict[str, Sleeper]:
         """Return who still sleeps after a step."""
-        return {
-            client: steps
-            for client, steps in sleep.items()
-            if client != event.client and not any(self._wakes(step, event) for step in steps)
-        }
+        asleep: dict[str, Sleeper] = {}
+        for client, (steps, doubtful) in sleep.items():
+            if client == event.client or any(self.conflicts.dependent(step, event) for step in steps):
+                continue
+            asleep[client] = Sleeper(
+                steps, doubtful or any(self.conflicts.may_wait(step, event) for step in steps)
+            )
+        return asleep
 
     def choose(
         self, enabled: frozenset[str], fresh: frozenset[str], sleep: Sleep, last: str | None
@@ -125,18 +136,20 @@ class Search:
 
         ``None`` when everybody who could go sleeps: what follows has been run before, in another order.
         """
-        open_ = sorted(
+        open_ = {
             client
             for client in enabled
-            if client not in sleep and self._representative(enabled, fresh, client) not in sleep
-        )
+            if not _asleep(sleep, client) and not _asleep(sleep, self._representative(enabled, fresh, client))
+        }
         if last in open_:
             return last
-        return min(open_, key=self._clients.index, default=None)
+        return min(open_, key=lambda client: (client in sleep, self._clients.index(client)), default=None)
 
     def difference(self, task: Task, trace: Trace) -> str:
         """Say where a run began otherwise than the one from which its task was made; else nothing."""
         steps = _by_decision(trace)
+        if len(trace.chosen) < len(task.choices):
+            return f"a schedule of {len(task.choices)} steps was over after {len(trace.chosen)}"
         for depth in range(len(task.choices) - 1):
             known = self._nodes[trace.chosen[:depth]].done[trace.chosen[depth]]
             before, now = known[0].shape, steps[depth][0].shape
@@ -148,7 +161,7 @@ class Search:
         """Add the states along a run that were not known."""
         steps = _by_decision(trace)
         branch = len(task.choices) - 1
-        sleep: dict[str, tuple[Event, ...]] = {}
+        sleep: dict[str, Sleeper] = {}
         preemptions = 0
         for depth, chosen in enumerate(trace.chosen):
             reached_with = preemptions
@@ -159,7 +172,7 @@ class Search:
             node.enabled, node.fresh = trace.enabled[depth], trace.fresh[depth]
             node.preemptions = reached_with
             node.wanted.add(chosen)
-            sleep = {**node.sleep, **node.done}
+            sleep = _with_done(node)
             sleep.pop(chosen, None)
             node.done.setdefault(chosen, steps[depth])
             for event in steps[depth]:
@@ -180,9 +193,6 @@ class Search:
                     mine |= before[earlier]
             before.append(mine)
         return before
-
-    def _wakes(self, step: Event, event: Event) -> bool:
-        return self.conflicts.dependent(step, event) or self.conflicts.may_wait(step, event)
 
     def _dependent(self, some: Sequence[Event], others: Sequence[Event]) -> bool:
         return any(self.conflicts.dependent(one, other) for one in some for other in others)
@@ -242,6 +252,29 @@ class Search:
             return
         node.wanted.add(client)
         heapq.heappush(self._queue, (cost, depth, next(self._order), node.path, client))
+
+
+def is_repetition(sleep: Sleep, steps: Sequence[Event]) -> bool:
+    """Say whether a choice turned out to do what a sleeper did, so that what follows has been run before.
+
+    :param sleep: who slept before it.
+    :param steps: what it led to.
+    """
+    known = sleep.get(steps[0].client) if steps else None
+    return known is not None and list(map(_effect, known.steps)) == list(map(_effect, steps))
+
+
+def _effect(event: Event) -> tuple[object, ...]:
+    return (event.client, event.kind, event.failed, event.waited_for)
+
+
+def _asleep(sleep: Sleep, client: str) -> bool:
+    return client in sleep and not sleep[client].doubtful
+
+
+def _with_done(node: _Node) -> dict[str, Sleeper]:
+    """Return who sleeps in a state once another choice is made there."""
+    return {**node.sleep, **{client: Sleeper(steps) for client, steps in node.done.items()}}
 
 
 def _by_decision(trace: Trace) -> dict[int, tuple[Event, ...]]:
