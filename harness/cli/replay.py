@@ -85,18 +85,16 @@ async def _replay(failure: Failure, target: Target, times: int, chosen: dict[str
     from harness.exploring.replaying import replay_failure
 
     with tempfile.TemporaryDirectory(prefix="oversell-replay-") as folder:
-        return [
-            await replay_failure(
-                failure,
-                target,
-                database=chosen["database"],
-                image=chosen["image"],
-                disposable=chosen["disposable"],
-                folder=Path(folder),
-                notice=say,
-            )
-            for _ in range(times)
-        ]
+        return await replay_failure(
+            failure,
+            target,
+            database=chosen["database"],
+            image=chosen["image"],
+            disposable=chosen["disposable"],
+            folder=Path(folder),
+            notice=say,
+            times=times,
+        )
 
 
 def _document(failure: Failure, spec: str, worst: Replayed, replays: list[Replayed]) -> dict[str, Any]:

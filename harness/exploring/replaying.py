@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.driving.guard import install, started
 from harness.exploring.conductor import DivergedError
-from harness.exploring.exploration import Budget, Exploration
+from harness.exploring.exploration import ATTEMPTS, Budget, Exploration
 from harness.exploring.stage import stage
 from harness.laws import judge
 from harness.model import Step
@@ -78,8 +78,9 @@ async def replay_failure(
     image: str | None = None,
     disposable: bool = False,
     notice: Callable[[str], None],
-) -> Replayed:
-    """Bring up a database and run a failure again on it.
+    times: int = 1,
+) -> list[Replayed]:
+    """Bring up a database and run a failure again on it, so many times.
 
     :raises UsageError: when no database can be had as asked.
     :raises InconclusiveError: when the target fails in a way that is not about the schedule.
@@ -95,7 +96,7 @@ async def replay_failure(
                 timeout=_TIMEOUT,
             ) as made,
         ):
-            return await replay(made, failure)
+            return [await replay(made, failure) for _ in range(times)]
 
 
 async def replay(made: Stage, failure: Failure) -> Replayed:
@@ -122,11 +123,20 @@ async def replay(made: Stage, failure: Failure) -> Replayed:
 
 
 async def perform_again(made: Stage, failure: Failure) -> Performance:
-    """Follow the failure's schedule once.
+    """Follow the failure's schedule once; where clients overtook each other in a line, try again.
 
-    :raises DivergedError: when a client that was let go then cannot go now.
+    :raises DivergedError: when a client that was let go then cannot go now, a few times in a row.
     """
-    return await made.perform(failure.scenario, failure.phase, Recording(failure.choices))
+    for attempt in range(ATTEMPTS):
+        try:
+            performance = await made.perform(failure.scenario, failure.phase, Recording(failure.choices))
+        except DivergedError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        if not performance.overtaken:
+            return performance
+    raise DivergedError("clients overtook each other every time")
 
 
 def broken_again(evidence: Evidence, failure: Failure) -> tuple[Violation, ...]:

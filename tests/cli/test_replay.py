@@ -84,10 +84,11 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let the engine say these outcomes, one after the other."""
 
     def say(*outcomes: ReplayOutcome, difference: str = "") -> None:
-        left = iter(outcomes)
-
-        async def replay_failure(*_: Any, **__: Any) -> Replayed:
-            return Replayed(outcome=next(left), steps=FAILURE.steps[:3], message="m", difference=difference)
+        async def replay_failure(*_: Any, times: int, **__: Any) -> list[Replayed]:
+            return [
+                Replayed(outcome=outcome, steps=FAILURE.steps[:3], message="m", difference=difference)
+                for outcome in outcomes[:times]
+            ]
 
         monkeypatch.setattr("harness.exploring.replaying.replay_failure", replay_failure)
 
