@@ -91,8 +91,9 @@ class Conflicts:
         blind = reader.kind is StepKind.ROLLBACK or (reader.kind is StepKind.COMMIT and not reader.failed)
         if blind or not ends:
             return False
-        held_up = reader.footprint.locked & end.footprint.locked
-        return bool(held_up) or _reads_write(reader.footprint, end.footprint)
+        mine, theirs = reader.footprint, end.footprint
+        held_up = bool(theirs.locked or theirs.advisory) if mine.everything else mine.locked & theirs.locked
+        return bool(held_up) or _reads_write(mine, theirs)
 
 
 def _reads_write(reader: Footprint, writer: Footprint) -> bool:
