@@ -8,11 +8,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 _CONSTANTS = re.compile(r"'(?:[^']|'')*'|\b\d+\b")
+_SAVEPOINT = re.compile(r"\b(savepoint|release|rollback to) (?!savepoint\b)[^\s;]+", re.IGNORECASE)
+"""Drivers number their savepoints through, each in its own way."""
 
 
 def without_constants(sql: str) -> str:
     """Return a statement with its constants blotted out, so that two runs of it look alike."""
-    return _CONSTANTS.sub("?", " ".join(sql.split()))
+    return _SAVEPOINT.sub(r"\1 ?", _CONSTANTS.sub("?", " ".join(sql.split())))
 
 
 class StepKind(StrEnum):
