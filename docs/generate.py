@@ -79,7 +79,7 @@ def specimens() -> str:
     table = _table(
         ("specimen", "verdict", "breaks", "shown by"), ((_link(each), *_mistake(each)) for each in every)
     )
-    return _page("Specimens", intro, table, *(part for each in every for part in _section(each)))
+    return _page("Specimens", intro, table, *(part for each in every for part in _specimen(each)))
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -98,8 +98,13 @@ def _mistake(specimen: Specimen) -> tuple[str, str, str]:
     if specimen.mistake is None:
         return "safe", "", ""
     laws_broken = ", ".join(f"[`{law}`](laws.md#{law})" for law in sorted(specimen.mistake.laws))
-    scenario = specimen.mistake.scenario
-    return "violated", laws_broken, f"[`{scenario}`](shipped-scenarios.md#{scenario})"
+    scenario, engine = specimen.mistake.scenario, specimen.mistake.engine
+    return "violated", laws_broken, f"[`{scenario}`](shipped-scenarios.md#{scenario}) under `{engine}`"
+
+
+def _specimen(specimen: Specimen) -> tuple[str, ...]:
+    source = (f"Known from: {specimen.mistake.source}.",) if specimen.mistake else ()
+    return *_section(specimen), *source
 
 
 def _link(entry: Entry) -> str:

@@ -2,7 +2,8 @@
 
 A specimen is the four statements it does differently. What they share is what any small ticketing system
 has: a counter on the ticket type, and a row for every RSVP. There are no constraints here that would stop
-a mistake; a specimen that relies on one adds it itself.
+a mistake; a specimen that relies on one adds it itself. What does not concern a specimen is done rightly:
+a request is looked at before it is served, and a cancel gives back once what is the person's own.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _SCHEMA = """
 """
 
 _BOOKS = """
-    SELECT t.name, t.quantity_initial, t.quantity_available,
+    SELECT t.name, t.quantity_initial, {available} AS remaining, {sold} AS sold,
            r.id, r.user_id, r.quantity
     FROM tickets t LEFT JOIN rsvps r ON r.ticket_id = t.id AND r.status = 'confirmed'
     WHERE t.id = ANY ($1::bigint[])
@@ -80,6 +81,15 @@ class ShopSale:
     tickets: Mapping[str, Ticket]
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a cancelled RSVP held."""
+
+    ticket: Ticket
+    rsvp: int
+    quantity: int
+
+
 class Shop(ABC):
     """A target made of a few statements. Subclasses say how to reserve, and may say how to cancel."""
 
@@ -89,27 +99,39 @@ class Shop(ABC):
     )
     constraints: ClassVar[str] = ""
     """SQL that the specimen adds to the shop's schema."""
+    available: ClassVar[str] = "t.quantity_available"
+    """SQL for how many units of the ticket type ``t`` remain."""
+    sold: ClassVar[str] = "NULL::integer"
+    """SQL for the specimen's own count of what it sold of ``t``; null when it keeps none."""
+
+    def is_valid(self, operation: Reserve) -> bool:
+        """Look at a request before anything is done for it."""
+        return operation.quantity >= 1
 
     @abstractmethod
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
         """Take what is asked for, on a connection that is in no transaction."""
 
     async def cancel(self, db: asyncpg.Connection, ticket: Ticket, operation: Cancel) -> Answer:
-        """Give back, once: only who turned the row gives back."""
+        """Give back, once: only who turned the row gives back, and only what is the person's own."""
+        rsvp = int(operation.reservation or 0)
         async with db.transaction():
-            row = await db.fetchrow(
-                "UPDATE rsvps SET status = 'cancelled' WHERE id = $1 AND status = 'confirmed'"
-                " RETURNING ticket_id, quantity",
-                int(operation.reservation or 0),
-            )
-            if row is None:
-                return Answer(Outcome.INVALID, detail="no such RSVP")
-            await db.execute(
-                "UPDATE tickets SET quantity_available = quantity_available + $2 WHERE id = $1",
+            quantity = await db.fetchval(
+                "UPDATE rsvps SET status = 'cancelled'"
+                " WHERE id = $1 AND ticket_id = $2 AND user_id = $3 AND status = 'confirmed'"
+                " RETURNING quantity",
+                rsvp,
                 ticket.id,
-                row["quantity"],
+                operation.person,
             )
+            if quantity is None:
+                return NO_SUCH_RSVP
+            await self.restock(db, Returned(ticket, rsvp, quantity))
         return Answer(Outcome.ACCEPTED, reservation=operation.reservation)
+
+    async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
+        """Put what was cancelled on sale again."""
+        await give_back(db, returned.ticket, returned.quantity)
 
     async def install(self, database: str) -> None:
         """Load the shop's schema, and what the specimen adds to it."""
@@ -162,10 +184,14 @@ class RunningShop:
 
     async def books(self, sale: ShopSale) -> Books:
         """Read counters and rows in one statement, so in one snapshot."""
-        rows = await self._db.fetch(_BOOKS, [ticket.id for ticket in sale.tickets.values()])
+        query = _BOOKS.format(available=self.shop.available, sold=self.shop.sold)
+        rows = await self._db.fetch(query, [ticket.id for ticket in sale.tickets.values()])
         stock = {
             row["name"]: Stock(
-                ticket=row["name"], initial=row["quantity_initial"], remaining=row["quantity_available"]
+                ticket=row["name"],
+                initial=row["quantity_initial"],
+                remaining=row["remaining"],
+                sold=row["sold"],
             )
             for row in rows
         }
@@ -195,12 +221,18 @@ class ShopClient:
         await gate()
         try:
             match operation:
+                case Reserve() if not self.shop.is_valid(operation):
+                    return Answer(Outcome.INVALID, detail="at least one")
                 case Reserve():
                     return await self.shop.reserve(self._db, ticket, operation)
                 case Cancel():
                     return await self.shop.cancel(self._db, ticket, operation)
                 case ReadAvailability():
-                    return await _availability(self._db, ticket)
+                    return await _availability(self._db, ticket, self.shop.available)
+        except NoneLeftError:
+            return SOLD_OUT
+        except asyncpg.UniqueViolationError:
+            return DUPLICATE
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
             return Answer(Outcome.RETRYABLE, detail=type(error).__name__)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -218,9 +250,25 @@ class ShopClient:
         self._db.terminate()
 
 
-async def _availability(db: asyncpg.Connection, ticket: Ticket) -> Answer:
-    remaining = await db.fetchval("SELECT quantity_available FROM tickets WHERE id = $1", ticket.id)
-    return Answer(Outcome.ACCEPTED, remaining=remaining)
+async def _availability(db: asyncpg.Connection, ticket: Ticket, available: str) -> Answer:
+    query = f"SELECT {available} FROM tickets t WHERE t.id = $1"  # noqa: S608  # the specimen's own SQL
+    return Answer(Outcome.ACCEPTED, remaining=await db.fetchval(query, ticket.id))
+
+
+class NoneLeftError(Exception):
+    """Raised within a transaction to undo it; the buyer is told that it is sold out."""
+
+
+class ShopOfRows(Shop):
+    """A shop that keeps no counter: what remains is counted in the rows, every time."""
+
+    available = (
+        "(t.quantity_initial - (SELECT coalesce(sum(c.quantity), 0) FROM rsvps c"
+        " WHERE c.ticket_id = t.id AND c.status = 'confirmed'))"
+    )
+
+    async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
+        """Do nothing: a cancelled row does not count."""
 
 
 async def insert_rsvp(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
@@ -257,17 +305,68 @@ async def take(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> bo
     return taken is not None
 
 
-async def give_back(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> None:
+async def give_back(db: asyncpg.Connection, ticket: Ticket, quantity: int) -> None:
     """Increment the counter again, whatever it says."""
     await db.execute(
         "UPDATE tickets SET quantity_available = quantity_available + $2 WHERE id = $1",
         ticket.id,
-        operation.quantity,
+        quantity,
     )
+
+
+async def count_left(db: asyncpg.Connection, ticket: Ticket) -> int:
+    """Count how many units are left: what there was, less the rows that stand."""
+    left: int = await db.fetchval(
+        "SELECT t.quantity_initial - coalesce(sum(r.quantity), 0)"
+        " FROM tickets t LEFT JOIN rsvps r ON r.ticket_id = t.id AND r.status = 'confirmed'"
+        " WHERE t.id = $1 GROUP BY t.id",
+        ticket.id,
+    )
+    return left
+
+
+async def read_counter(db: asyncpg.Connection, ticket: Ticket) -> int:
+    """Read how many units are left, as the counter says, and lock nothing."""
+    left: int = await db.fetchval("SELECT quantity_available FROM tickets WHERE id = $1", ticket.id)
+    return left
 
 
 SOLD_OUT = Answer(Outcome.SOLD_OUT)
 DUPLICATE = Answer(Outcome.DUPLICATE)
+CLOSED = Answer(Outcome.INVALID, detail="the sale has ended")
+NO_SUCH_RSVP = Answer(Outcome.INVALID, detail="no such RSVP")
 ONE_PER_PERSON = """
     CREATE UNIQUE INDEX one_per_person ON rsvps (event_id, user_id) WHERE status = 'confirmed';
 """
+
+SEATS = """
+    CREATE TABLE seats (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        ticket_id bigint NOT NULL REFERENCES tickets,
+        rsvp_id bigint REFERENCES rsvps
+    );
+    CREATE INDEX ON seats (ticket_id, id);
+    CREATE INDEX ON seats (rsvp_id);
+    CREATE FUNCTION make_seats() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO seats (ticket_id) SELECT NEW.id FROM generate_series(1, NEW.quantity_initial);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER make_seats AFTER INSERT ON tickets FOR EACH ROW EXECUTE FUNCTION make_seats();
+"""
+"""A row for every seat, made when a ticket type goes on sale; it is free while it has no RSVP."""
+FREE_SEATS = "(SELECT count(*) FROM seats s WHERE s.ticket_id = t.id AND s.rsvp_id IS NULL)"
+
+
+async def give_seats(db: asyncpg.Connection, answer: Answer, seats: Sequence[asyncpg.Record]) -> None:
+    """Write the RSVP that was made on its seats."""
+    await db.execute(
+        "UPDATE seats SET rsvp_id = $1 WHERE id = ANY ($2::bigint[])",
+        int(answer.reservation or 0),
+        [seat["id"] for seat in seats],
+    )
+
+
+async def free_seats(db: asyncpg.Connection, returned: Returned) -> None:
+    """Free the seats of a cancelled RSVP."""
+    await db.execute("UPDATE seats SET rsvp_id = NULL WHERE rsvp_id = $1", returned.rsvp)

@@ -17,6 +17,9 @@ class Mistake:
     """The laws it breaks."""
     scenario: str
     """The smallest scenario that shows it."""
+    engine: str
+    """The engine that surely shows it there, within a few runs: ``explore`` by rule, or ``burst`` where no
+    race is needed or where the explorer cannot look."""
     source: str
     """Where the mistake is known from."""
 

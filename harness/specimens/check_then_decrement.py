@@ -51,6 +51,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"no_oversell"}),
         scenario="last_ticket",
+        engine="explore",
         source="the lost update of the literature: Berenson et al., SIGMOD 1995, phenomenon P4",
     ),
 )

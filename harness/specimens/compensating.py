@@ -42,7 +42,7 @@ class Compensating(Shop):
         try:
             return await insert_rsvp(db, ticket, operation)
         except asyncpg.PostgresError:
-            await give_back(db, ticket, operation)
+            await give_back(db, ticket, operation.quantity)
             raise
 
 
@@ -53,6 +53,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"one_per_person"}),
         scenario="same_person_twice",
+        engine="explore",
         source="the story: 'Atomic Operation Flow' of the published fix",
     ),
 )

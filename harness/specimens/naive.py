@@ -39,6 +39,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"no_oversell"}),
         scenario="last_ticket",
+        engine="burst",
         source="the story: 'Original Problematic Flow'",
     ),
 )

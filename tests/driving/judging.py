@@ -36,7 +36,13 @@ class Judge:
         self._server, self._target, self._template, self._folder = server, target, template, folder
 
     async def check(
-        self, scenario: Scenario, *, rounds: int = 5, seed: int = 0, engine: Engine = BURST
+        self,
+        scenario: Scenario,
+        *,
+        rounds: int = 5,
+        seed: int = 0,
+        engine: Engine = BURST,
+        schedules: int = 2000,
     ) -> Check:
         """Drive the scenario and return what came out."""
         tally = Tally(scenario=scenario, engine=engine.name, laws=None, listen=Heard())
@@ -47,7 +53,7 @@ class Judge:
                     start=lambda url: started(self._target, url, self._folder),
                     target=self._target.name,
                     database=database,
-                    settings=Settings(seed=seed, rounds=rounds),
+                    settings=Settings(seed=seed, rounds=rounds, schedules=schedules),
                     tally=tally,
                 )
             )
