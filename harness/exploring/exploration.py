@@ -187,6 +187,8 @@ class Exploration:
             if performance.outside and not self.conflicts.outside and attempt == 0:
                 continue
             difference = "" if self.conflicts.outside else search.difference(task, performance.trace)
+            # Who does something else now and then may do it anywhere, also where it was not seen.
+            self.opaque = self.opaque or bool(difference)
             if not difference:
                 hidden = any(map(self.conflicts.hides_a_look, performance.trace.events))
                 self.opaque = self.opaque or performance.opaque or hidden

@@ -197,7 +197,8 @@ class AnswersFirst(PooledShop):
 
         async def finish() -> None:
             await transaction.commit()
-            await pool.release(db)
+            with contextlib.suppress(asyncpg.PostgresError):  # The shop may have closed by then.
+                await pool.release(db)
 
         task = asyncio.create_task(finish())
         self.late.add(task)

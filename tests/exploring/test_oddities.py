@@ -62,13 +62,14 @@ async def test_a_right_one_is_exhausted(target: Target, server: Server, tmp_path
         oddities.SmallPool(),
         oddities.InParallel(),
         oddities.CountsAtCommit(),
+        oddities.Moody(),
     ],
     ids=lambda target: target.name,
 )
 async def test_what_cannot_be_seen_is_never_called_exhausted(
     target: Target, server: Server, tmp_path: Path
 ) -> None:
-    """A lock in the application, a full pool, statements sent at once, a trigger that looks at commit."""
+    """A lock in the application, a full pool, statements sent at once, looks at commit, moods."""
     check = await explored(server, tmp_path, target, Settings(explore_time=10))
     assert check.verdict is Verdict.SAFE, check
     assert not check.exhausted
