@@ -24,6 +24,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from harness.exploring.events import StepKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -116,7 +118,7 @@ class Search:
         steps = list(_by_decision(trace).values())
         before = self._happens_before(steps)
         for first, second in self._races(trace, steps, before):
-            self._reverse(trace, before, first, second)
+            self._reverse(trace, steps, before, first, second)
 
     def awake(self, sleep: Sleep, event: Event) -> dict[str, Sleeper]:
         """Return who still sleeps after a step."""
@@ -197,6 +199,17 @@ class Search:
     def _dependent(self, some: Sequence[Event], others: Sequence[Event]) -> bool:
         return any(self.conflicts.dependent(one, other) for one in some for other in others)
 
+    def _may_order(self, some: Sequence[Event], changed: Sequence[Event]) -> bool:
+        """Say whether steps could come in an order that matters once the latter do not do what they did."""
+        cut_short = any(event.failed or event.waited_for for event in changed)
+        return any(
+            self.conflicts.dependent(one, other)
+            or self.conflicts.may_wait(one, other)
+            or (cut_short and one.kind is not StepKind.START)
+            for one in some
+            for other in changed
+        )
+
     def _races(
         self, trace: Trace, steps: Sequence[tuple[Event, ...]], before: list[set[int]]
     ) -> list[tuple[int, int]]:
@@ -211,17 +224,27 @@ class Search:
                     found.append((first, second))
         return found
 
-    def _reverse(self, trace: Trace, before: list[set[int]], first: int, second: int) -> None:
+    def _reverse(
+        self,
+        trace: Trace,
+        steps: Sequence[tuple[Event, ...]],
+        before: list[set[int]],
+        first: int,
+        second: int,
+    ) -> None:
         """Queue a choice with which the second can come before the first."""
         depth = first
         node = self._nodes[trace.chosen[:depth]]
-        # What can come before the first: everything up to the second that does not follow from it.
-        free = [index for index in range(first + 1, second) if first not in before[index]]
+        # What can come before the first: everything that does not follow from it.
+        free = [index for index in range(first + 1, len(steps)) if first not in before[index]]
         initials = {
             trace.chosen[index]
-            for index in (*free, second)
+            for index in free
             if not any(other in before[index] for other in free if other < index)
         }
+        # Without the first, the second may do more than it did: wait for others, or not wait at all.
+        if not any(self._may_order(steps[index], steps[second]) for index in free):
+            initials.add(trace.chosen[second])
         possible = initials & node.enabled
         candidates = {
             self._representative(node.enabled, node.fresh, client) for client in possible or node.enabled
