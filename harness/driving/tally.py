@@ -41,6 +41,8 @@ class Tally:
     operations: int = 0
     overlapping: int = 0
     states: int = 0
+    commits: int = 0
+    """Commits judged one by one."""
     schedules: int | None = None
     """Schedules run to their end, where there are such."""
     orders: int | None = None
@@ -115,6 +117,7 @@ class Tally:
             outcomes={outcome.value: self._outcomes[outcome] for outcome in Outcome},
             overlapping=self.overlapping,
             spread_ms=round(median(self._spreads) * 1000, 3) if self._spreads else None,
+            commits_audited=self.commits,
             states_audited=self.states,
             schedules=self.schedules,
             orders=self.orders,

@@ -122,6 +122,7 @@ class Explore:
         tally = trial.tally
         before = tally.broken
         broken = tally.add(found.performance.evidence)
+        tally.commits += found.performance.commits
         new = [law for law in tally.broken if law not in before]
         if new and not found.performance.stuck:
             failure = await make_failure(

@@ -40,11 +40,12 @@ from harness.exploring.events import (
     Transaction,
     without_constants,
 )
+from harness.exploring.monitor import asks_for_row_locks
 from harness.model import Incident, IncidentKind
 from harness.wire import PROCEED, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from harness.driving.program import Recorder
     from harness.exploring.monitor import Monitor
@@ -98,6 +99,8 @@ class _Session:
     footprint: Footprint = NOTHING
     looked: bool = False
     """A statement has run in the open transaction, so its snapshot may have been taken."""
+    locks_rows: bool = False
+    """A statement of the open transaction asks for row locks in so many words."""
     held: frozenset[str] = frozenset()
     """Advisory locks it held after its last step."""
 
@@ -203,6 +206,9 @@ class Conductor:
         """Whether a client went on before one that stood before it in the line for a lock."""
         self.unordered = False
         """Whether luck chose who went first: among several that waited for one thing, or in one request."""
+        self.commits = 0
+        """How many commits somebody was shown."""
+        self._showing = False
         self.coarse = 0
         """Statements that could only be held together with others or with their commit."""
         self.incidents: list[Incident] = []
@@ -218,11 +224,13 @@ class Conductor:
         phase: int,
         recorder: Recorder,
         choose: Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None],
+        committed: Callable[[], Awaitable[None]],
     ) -> None:
         """Run the programs, letting ``choose`` say who goes next among those who can.
 
         :param choose: given who can go, who has not begun, and the steps of the choice before; ``None``
             ends the run's recording, and the rest is run in any order.
+        :param committed: awaited after every commit, while everybody stands still.
         :raises StuckError: when nobody can go on within the limit, and somebody is not done.
         :raises DivergedError: when ``choose`` names a client that cannot go.
         """
@@ -249,6 +257,7 @@ class Conductor:
                 else:
                     await self._let_through(actor)
                 await self._resume_others()
+                await self._show_commit(committed)
         finally:
             await self._stop()
 
@@ -256,6 +265,18 @@ class Conductor:
     def usable(self) -> list[bool]:
         """Whether each client's connection can be used again, in the order of the programs."""
         return [actor.usable for actor in self._actors]
+
+    async def _show_commit(self, committed: Callable[[], Awaitable[None]]) -> None:
+        """Let somebody look at what a step has published, if it has."""
+        step = next((event for event in reversed(self._events) if event.kind is not StepKind.RESUME), None)
+        publishes = step is not None and step.kind in (StepKind.COMMIT, StepKind.WHOLE) and not step.failed
+        if publishes and not any(actor.outside for actor in self._actors):
+            self.commits += 1
+            self._showing = True
+            try:
+                await committed()
+            finally:
+                self._showing = False
 
     def trace(self) -> Trace:
         """Return what was recorded."""
@@ -302,7 +323,8 @@ class Conductor:
         was_open, session.open = session.open, result.status in ("T", "E")
         if session.open and not was_open and session.running is None:
             # A BEGIN, which is no point: nothing can tell yet when it happened.
-            session.owner, session.footprint, session.looked = self._whose(session), NOTHING, False
+            session.owner, session.footprint = self._whose(session), NOTHING
+            session.looked = session.locks_rows = False
             if session.owner is not None:
                 session.owner.transactions += 1
         session.running = None
@@ -324,6 +346,8 @@ class Conductor:
     async def _hold(self, statement: Statement, *, commits: bool) -> Decision:
         """Keep a point until its client's turn; what belongs to no client passes."""
         session = self._sessions[statement.session]
+        if self._showing:
+            return PROCEED  # It is we who look.
         if session.open or commits:
             owner = session.owner
         elif without_constants(statement.sql) in self._memory.background:
@@ -393,8 +417,9 @@ class Conductor:
         looks_ahead = session.open and not session.looked and self.isolation > Isolation.READ_COMMITTED
         if not session.open and not point.commits:
             actor.transactions += 1
-            session.footprint = NOTHING
+            session.footprint, session.locks_rows = NOTHING, False
         session.looked = True
+        session.locks_rows = session.locks_rows or asks_for_row_locks(point.statement.sql)
         session.running, session.executed, session.failed = point.statement, False, False
         session.open = True
         self.coarse += point.statement.coarse
@@ -404,7 +429,7 @@ class Conductor:
         await self._settle(actor)
         if actor.waiting is session:
             self._waiting_since[actor.name] = place
-            footprint = await self._monitor.footprint(session.info.pid)
+            footprint = await self._look(session)
             self._events[place] = replace(
                 self._events[place],
                 footprint=_merge(session, footprint),
@@ -415,6 +440,28 @@ class Conductor:
         if looks_ahead:
             event = self._events[place]
             self._events[place] = replace(event, footprint=replace(event.footprint, everything=True))
+        await self._end_of_reading(actor, session)
+
+    async def _end_of_reading(self, actor: _Actor, session: _Session) -> None:
+        """Let the commit of a statement pass that has only read: it publishes nothing and frees nobody.
+
+        Under SERIALIZABLE it may decide which of several transactions fails, and is held.
+        """
+        commit = next((point for point in actor.points if point.commits), None)
+        seen = session.footprint
+        left_nothing = not (seen.everything or seen.written or seen.locked or seen.advisory)
+        if (
+            commit is None
+            or len(actor.points) > 1
+            or session.failed
+            or not left_nothing
+            or self.isolation is Isolation.SERIALIZABLE
+        ):
+            return
+        actor.points.clear()
+        session.running, session.executed = commit.statement, False
+        commit.go.set_result(None)
+        await self._settle(actor)
 
     async def _finish(self, place: int, session: _Session, point: _Point) -> None:
         """Complete the record of a step whose statement, or commit, is over."""
@@ -424,7 +471,7 @@ class Conductor:
             # Its locks are gone, so what it looked at is not known; what was written before is undone.
             footprint = replace(session.footprint, everything=True)
         elif session.open:
-            session.footprint = footprint = _merge(session, await self._monitor.footprint(session.info.pid))
+            session.footprint = footprint = _merge(session, await self._look(session))
         else:
             # Execution and commit could not be held apart, so nothing of it was seen.
             footprint = _ANYTHING
@@ -480,10 +527,15 @@ class Conductor:
             self.overtaken, self._recording = True, False
         footprint = replace(session.footprint, everything=True)
         if not session.failed and session.open:
-            session.footprint = footprint = _merge(session, await self._monitor.footprint(session.info.pid))
+            session.footprint = footprint = _merge(session, await self._look(session))
         self._record(actor, StepKind.RESUME, _text(statement) if statement else "", footprint)
         self._events[-1] = replace(self._events[-1], failed=session.failed)
+        await self._end_of_reading(actor, session)
         return True
+
+    async def _look(self, session: _Session) -> Footprint:
+        """Return what the session's open transaction has touched so far."""
+        return await self._monitor.footprint(session.info.pid, locks_rows=session.locks_rows)
 
     async def _free(self, session: _Session) -> bool:
         """Say whether a session that waited for a lock does not any more."""

@@ -8,6 +8,7 @@ of ``pg_blocking_pids``; it is undocumented, so the latter serves where it is mi
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,7 @@ _BLOCKERS = "SELECT pg_blocking_pids($1)"
 _FOOTPRINT = """
     SELECT CASE l.locktype WHEN 'relation' THEN c.oid::regclass::text END AS relation,
            concat_ws(':', l.classid, l.objid, l.objsubid) AS advisory,
-           l.mode NOT IN ('AccessShareLock', 'RowShareLock') AS written,
-           l.mode <> 'AccessShareLock' AS locked
+           l.mode
     FROM pg_locks l
     LEFT JOIN pg_class c ON l.locktype = 'relation' AND c.oid = l.relation
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -44,10 +44,35 @@ _LOOKS_AT_LOCKS = """
           AND p.prosrc ~* 'skip\\s+locked|nowait|pg_try_advisory|lock_timeout'
     )
 """
+_ROW_LOCKS = r"for\s+(no\s+key\s+update|key\s+share|update|share)|\mlock\M"
+_ASKS_FOR_ROW_LOCKS = """
+    SELECT EXISTS (
+        SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.prosrc ~* $1
+    ) OR EXISTS (
+        SELECT FROM pg_views WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND definition ~* $1
+    )
+"""
+_FOREIGN_KEYS = """
+    SELECT conrelid::regclass::text AS child, confrelid::regclass::text AS parent
+    FROM pg_constraint WHERE contype = 'f'
+"""
 _DEFERRABLE = """
     SELECT count(*) > 0, coalesce(array_agg(tgrelid::regclass::text) FILTER (WHERE NOT tgisinternal), '{}')
     FROM pg_trigger WHERE tgdeferrable
 """
+
+
+_READING = frozenset({"AccessShareLock"})
+_ROWS_ONLY = frozenset({"RowShareLock"})
+_NOT_WRITING = _READING | _ROWS_ONLY
+
+_ROW_LOCKS_IN_SQL = re.compile(r"for\s+(no\s+key\s+update|key\s+share|update|share)|\block\b", re.IGNORECASE)
+
+
+def asks_for_row_locks(sql: str) -> bool:
+    """Say whether a statement asks for locks in so many words."""
+    return _ROW_LOCKS_IN_SQL.search(sql) is not None
 
 
 @dataclass(slots=True)
@@ -55,6 +80,10 @@ class Monitor:
     """See the module."""
 
     db: asyncpg.Connection
+    functions_lock_rows: bool = True
+    """Some function or view of the database asks for row locks."""
+    foreign_keys: frozenset[tuple[str, str]] = frozenset()
+    """The referencing and the referenced table of each foreign key."""
     _is_blocked: str = _FAST
 
     async def blocked(self, pid: int, others: Sequence[int]) -> bool:
@@ -70,15 +99,39 @@ class Monitor:
         found: Sequence[int] = await self.db.fetchval(_BLOCKERS, pid)
         return found
 
-    async def footprint(self, pid: int) -> Footprint:
-        """Return what the session's open transaction has touched so far."""
-        rows = await self.db.fetch(_FOOTPRINT, pid)
+    async def footprint(self, pid: int, *, locks_rows: bool) -> Footprint:
+        """Return what the session's open transaction has touched so far.
+
+        :param locks_rows: one of its statements asks for row locks (SELECT … FOR UPDATE and the like).
+        """
+        modes: dict[str, set[str]] = {}
+        advisory: set[str] = set()
+        for row in await self.db.fetch(_FOOTPRINT, pid):
+            if row["relation"] is None:
+                advisory.add(row["advisory"])
+            else:
+                modes.setdefault(row["relation"], set()).add(row["mode"])
+        written = frozenset(name for name, held in modes.items() if held - _NOT_WRITING)
+        if not (locks_rows or self.functions_lock_rows):
+            for name in [name for name, held in modes.items() if held == _ROWS_ONLY]:
+                if self._is_only_referenced(name, written):
+                    del modes[name]
         return Footprint(
-            relations=frozenset(row["relation"] for row in rows if row["relation"]),
-            written=frozenset(row["relation"] for row in rows if row["relation"] and row["written"]),
-            locked=frozenset(row["relation"] for row in rows if row["relation"] and row["locked"]),
-            advisory=frozenset(row["advisory"] for row in rows if not row["relation"]),
+            relations=frozenset(modes),
+            written=written,
+            locked=frozenset(name for name, held in modes.items() if held != _READING),
+            advisory=frozenset(advisory),
         )
+
+    def _is_only_referenced(self, table: str, written: frozenset[str]) -> bool:
+        """Say whether row locks on a table can only come from the check of a foreign key to it.
+
+        Such a check asks whether a row is there. It meets whoever deletes that row or changes its key in a
+        wait or in an error, both of which are seen, and nobody else.
+        """
+        checks = any(child in written and parent == table for child, parent in self.foreign_keys)
+        checked = any(child == table and parent in written for child, parent in self.foreign_keys)
+        return checks and not checked
 
     async def conflicts(self, isolation: str | None) -> Conflicts:
         """Return the dependence relation that fits this database.
@@ -107,6 +160,10 @@ async def monitoring(database: str) -> AsyncIterator[Monitor]:
         name = quote_identifier(await db.fetchval("SELECT current_database()"))
         with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
             await db.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '1ms'")
-        yield Monitor(db)
+        yield Monitor(
+            db,
+            functions_lock_rows=await db.fetchval(_ASKS_FOR_ROW_LOCKS, _ROW_LOCKS),
+            foreign_keys=frozenset((row["child"], row["parent"]) for row in await db.fetch(_FOREIGN_KEYS)),
+        )
     finally:
         db.terminate()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from harness.exploring.events import Event, Trace
-    from harness.model import Client, Running, Scenario
+    from harness.model import Books, Client, Running, Scenario
 
     Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
 
@@ -41,6 +41,8 @@ class Performance:
     """The phase that ran under the schedule."""
     trace: Trace
     evidence: Evidence
+    commits: int
+    """Commits after each of which the books were read."""
     outside: bool
     """A request was seen waiting outside Postgres."""
     stuck: bool
@@ -77,6 +79,11 @@ class Stage:
         """
         sale = await self.running.open_sale(scenario.tickets)
         recorder = Recorder()
+        states: list[Books] = []
+
+        async def look() -> None:
+            states.append(await self.running.books(sale))
+
         conductor: Conductor | None = None
         stuck = False
         for number, each in enumerate(scenario.phases):
@@ -89,7 +96,9 @@ class Stage:
             self._runs += 1
             try:
                 async with self.proxy.controlled(conductor):
-                    await conductor.run(places, sale, phase=number, recorder=recorder, choose=choose)
+                    await conductor.run(
+                        places, sale, phase=number, recorder=recorder, choose=choose, committed=look
+                    )
             except StuckError:
                 stuck = True
             finally:
@@ -105,8 +114,13 @@ class Stage:
             phase=phase,
             trace=conductor.trace(),
             evidence=Evidence(
-                scenario=scenario, history=history, books=books, incidents=tuple(conductor.incidents)
+                scenario=scenario,
+                history=history,
+                books=books,
+                states=tuple(states),
+                incidents=tuple(conductor.incidents),
             ),
+            commits=conductor.commits,
             outside=conductor.outside,
             stuck=stuck,
             isolation=conductor.isolation,

@@ -90,7 +90,7 @@ class Check:
     spread_ms: float | None = None
     """Median time from the first to the last release of a burst."""
     commits_audited: int = 0
-    """Commits judged one by one from the write-ahead log."""
+    """Commits after each of which the books were judged."""
     states_audited: int = 0
     """Committed states judged: snapshots on the way, and the final one of each run."""
     schedules: int | None = None
