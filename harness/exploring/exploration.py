@@ -140,21 +140,27 @@ class Exploration:
             if performance is None:
                 self.opaque = True
                 continue
+            more = self._what_it_showed(performance)
+            if more == self.conflicts and not performance.stuck:
+                search.add(task, performance.trace)
+                self._endings.add(ending(performance))
+                self._count(performance.trace)
             yield performance
             if performance.stuck:
                 return
-            if performance.outside and not self.conflicts.outside:
-                self._restart(replace(self.conflicts, outside=True))
-                self.opaque = True  # Something that cannot be seen orders the requests.
+            if more != self.conflicts:
+                # Something that cannot be seen orders requests, and nothing makes that visible again.
+                self.opaque = self.opaque or more.outside
+                self._restart(more)
                 search = self._search()
-                continue
-            if performance.isolation > self.conflicts.isolation:
-                self._restart(replace(self.conflicts, isolation=performance.isolation))
-                search = self._search()
-                continue
-            search.add(task, performance.trace)
-            self._endings.add(ending(performance))
-            self._count(performance.trace)
+
+    def _what_it_showed(self, performance: Performance) -> Conflicts:
+        """Return the dependence relation with what a run has shown about it."""
+        return replace(
+            self.conflicts,
+            outside=self.conflicts.outside or performance.outside,
+            isolation=max(self.conflicts.isolation, performance.isolation),
+        )
 
     async def _probe(self, budget: Budget) -> Performance:
         """Run a schedule drawn at random."""
