@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # "make bench" runs this file by its path
 
-from harness.content import content  # noqa: E402  # found by the line above
+from benchmarks import explore  # noqa: E402  # found by the line above
+from benchmarks.figures import HEAD, Measured, Said  # noqa: E402
+from harness.content import content  # noqa: E402
 from harness.driving.guard import install, started  # noqa: E402
 from harness.driving.scenarios import load_scenarios  # noqa: E402
 from harness.driving.tally import Tally  # noqa: E402
@@ -36,31 +37,12 @@ from harness.postgres import provision  # noqa: E402
 from harness.targets import resolve  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.model import Check, Evidence, Scenario
     from harness.postgres import Server
 
 BURST = ENGINES.get("burst")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One promise, what it was measured to be, and whether it was kept."""
-
-    what: str
-    unit: str
-    values: Sequence[float]
-    promised: str
-    kept: Callable[[float], bool]
-    """Asked about the median."""
-
-    def row(self) -> str:
-        """Return the figure as a row of the table."""
-        low, median, high = min(self.values), statistics.median(self.values), max(self.values)
-        kept = "yes" if self.kept(median) else "**missed**"
-        shown = " | ".join(f"{value:.3g} {self.unit}" for value in (low, median, high))
-        return f"| {self.what} | {len(self.values)} | {shown} | {self.promised} | {kept} |"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +65,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few runs of each")
     quick = parser.parse_args().quick
     print(f"{machine()}\n")
-    print("| figure | runs | min | median | max | promised | kept |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(HEAD)
     for figure in measured(quick):
         print(figure.row(), flush=True)
     print(f"\nLoad average at the end: {load()}.")
 
 
-def measured(quick: bool) -> Iterator[Figure | Rate]:
+def measured(quick: bool) -> Iterator[Measured | Rate | Said]:
     """Yield one figure after another."""
     yield start_time(2 if quick else 10)
     yield whole_check(1 if quick else 5)
     yield from asyncio.run(in_process(quick))
+    yield from explore.measured(quick)
 
 
 def machine() -> str:
@@ -111,20 +93,20 @@ def load() -> str:
     return " ".join(f"{value:.1f}" for value in os.getloadavg())
 
 
-def start_time(runs: int) -> Figure:
+def start_time(runs: int) -> Measured:
     """Measure from the start of the process to the start of the first scenario."""
     values = []
     for _ in range(runs):
         begun, _, events = oversell("--scenario", "rush", "--rounds", "1")
         first = next(event for event in events if event["event"] == "check_started")
         values.append((datetime.fromisoformat(first["time"]) - begun).total_seconds())
-    return Figure("process start to first scenario", "s", values, "< 3 s", lambda median: median < 3)
+    return Measured("process start to first scenario", "s", values, "< 3 s", lambda median: median < 3)
 
 
-def whole_check(runs: int) -> Figure:
+def whole_check(runs: int) -> Measured:
     """Measure all scenarios with the burst on the embedded server, from process start to exit."""
     values = [oversell()[1] for _ in range(runs)]
-    return Figure("`oversell check`, all scenarios", "s", values, "<= 15 s", lambda median: median <= 15)
+    return Measured("`oversell check`, all scenarios", "s", values, "<= 15 s", lambda median: median <= 15)
 
 
 def oversell(*words: str) -> tuple[datetime, float, list[dict[str, Any]]]:
@@ -141,7 +123,7 @@ def oversell(*words: str) -> tuple[datetime, float, list[dict[str, Any]]]:
         return begun, seconds, [json.loads(line) for line in lines]
 
 
-async def in_process(quick: bool) -> list[Figure | Rate]:
+async def in_process(quick: bool) -> list[Measured | Rate]:
     """Measure what needs no process of its own, all on one embedded server."""
     scenario = load_scenarios([content("scenarios")])["rush"].build()
     repeats = 3 if quick else 20
@@ -167,7 +149,7 @@ class Bench:
     def __init__(self, server: Server, scenario: Scenario) -> None:
         self._server, self._scenario = server, scenario
 
-    async def clones(self, runs: int) -> Figure:
+    async def clones(self, runs: int) -> Measured:
         """Measure how long a fresh database with the shipped schema takes."""
         template = await self._template("sql")
         self._server.clone_seconds.clear()
@@ -175,14 +157,14 @@ class Bench:
             async with self._server.clone(template, "bench"):
                 pass
         values = [seconds * 1000 for seconds in self._server.clone_seconds]
-        return Figure("fresh database for a check", "ms", values, "<= 40 ms", lambda median: median <= 40)
+        return Measured("fresh database for a check", "ms", values, "<= 40 ms", lambda median: median <= 40)
 
-    async def spread(self, bursts: int) -> Figure:
+    async def spread(self, bursts: int) -> Measured:
         """Measure the time between the first and the last byte released of 20 warmed HTTP requests."""
         tally = await self._driven("service", await self._template("service"), bursts)
         values = [seconds * 1000 for seconds in tally.seen]
         what = "20 HTTP requests, first to last byte released"
-        return Figure(what, "ms", values, "< 2 ms", lambda median: median < 2)
+        return Measured(what, "ms", values, "< 2 ms", lambda median: median < 2)
 
     async def rate(self, specimen: str, verdict: Verdict, repeats: int) -> Rate:
         """Count how many of the repeats of a check come out as they must."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from benchmarks.run import Figure, Rate
+from benchmarks.figures import Measured
+from benchmarks.run import Rate
 
 
 def test_a_figure_shows_its_runs_and_their_spread() -> None:
     """Number of runs, minimum, median, maximum, promise, and whether the median kept it."""
-    figure = Figure("clone", "ms", [10.0, 30.0, 20.0], "<= 40 ms", lambda median: median <= 40)
+    figure = Measured("clone", "ms", [10.0, 30.0, 20.0], "<= 40 ms", lambda median: median <= 40)
     assert figure.row() == "| clone | 3 | 10 ms | 20 ms | 30 ms | <= 40 ms | yes |"
 
 
 def test_a_miss_is_shown_as_a_miss() -> None:
     """The median decides, not the best run."""
-    figure = Figure("clone", "ms", [10.0, 50.0, 60.0], "<= 40 ms", lambda median: median <= 40)
+    figure = Measured("clone", "ms", [10.0, 50.0, 60.0], "<= 40 ms", lambda median: median <= 40)
     assert figure.row().endswith("| <= 40 ms | **missed** |")
 
 
