@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from harness.driving.selftest import Selftest, SelftestPlan
     from harness.model.matrix import Matrix, Row
 
-_SCHEDULES = 500
-_SECONDS = 10.0
+_SCHEDULES = 300
+_SECONDS = 6.0
 """What each engine may take for one scenario here: specimens are many, and some make every buyer wait."""
 
 

@@ -31,7 +31,7 @@ class Ruling(StrEnum):
     WRONG_LAW = "killed under another law"
     """Laws were broken, and none of them is one that the wrong one claims to break."""
     SURVIVED = "survived"
-    """Every law held, although it is wrong."""
+    """No law was seen broken, although it is wrong."""
     ACCUSED = "accused"
     """A law was broken, although it is right: a false alarm, or a wrong claim."""
     CLEARED = "cleared"
