@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUBJECT = ("target", "scenario", "law")
 """Settings that say who is judged, and by what."""
 PLACE = ("database", "image", "disposable", "seed")
-EXPLORING = ("buyers", "max-schedules", "isolation")
+EXPLORING = ("buyers", "max-schedules", "isolation", "proxy-tls")
 TIMES = ("max-time", "operation-timeout")
 OUTPUT = ("scenarios", "runs", "json", "quiet", "verbose", "color")
 
@@ -44,6 +44,7 @@ def plan_of(chosen: dict[str, Any], *, engines: Sequence[str], **settings: Any) 
         "seed": chosen["seed"] if chosen["seed"] is not None else secrets.randbelow(2**32),
         "operation_timeout": chosen["operation_timeout"],
         "buyers": chosen["buyers"],
+        "proxy_tls": chosen["proxy_tls"],
         "isolation": chosen["isolation"] and chosen["isolation"].replace("-", " "),
     }
     return Plan(

@@ -168,6 +168,12 @@ SETTINGS: Mapping[str, Setting] = {
             shown="the server's own",
         ),
         Setting(
+            name="proxy-tls",
+            type=click.BOOL,
+            default=False,
+            help="Serve encrypted connections to targets that insist on them, where schedules are explored.",
+        ),
+        Setting(
             name="preemptions",
             type=WholeNumber(0),
             help="Only schedules in which a client is left at most so often although it could go on.",

@@ -36,7 +36,7 @@ _EXIT_CODES = {"still fails": 1, "diverged": 3, "fixed": 0}
 @click.option(
     "--times", type=click.IntRange(1), default=1, show_default=True, help="How often it is run again."
 )
-@settings("database", "image", "disposable", "runs", "json", "color")
+@settings("database", "image", "disposable", "proxy-tls", "runs", "json", "color")
 def replay(name: str, target: str | None, times: int, **chosen: Any) -> int:
     """Replay, print the steps and what they came to, and return the exit code."""
     from harness.cli._output import print_document, stdout_reserved
@@ -94,6 +94,7 @@ async def _replay(failure: Failure, target: Target, times: int, chosen: dict[str
             folder=Path(folder),
             notice=say,
             times=times,
+            tls=chosen["proxy_tls"],
         )
 
 

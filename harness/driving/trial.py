@@ -34,6 +34,8 @@ class Settings:
     """How often a client may be left although it could go on; ``None`` sets no bound."""
     isolation: str | None = None
     """Default isolation level of the sessions, as Postgres writes it; ``None`` for the server's own."""
+    proxy_tls: bool = False
+    """Serve encrypted connections to targets that insist on them, where a proxy stands in between."""
     pct: int | None = None
     """Draw schedules at random for bugs of this depth, rather than run all."""
     every_violation: bool = False

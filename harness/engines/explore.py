@@ -62,6 +62,7 @@ class Explore:
             trial.start,
             isolation=settings.isolation,
             timeout=settings.operation_timeout,
+            tls=settings.proxy_tls,
         ) as made:
             conflicts = await made.monitor.conflicts(settings.isolation)
             explorations = [

@@ -79,6 +79,7 @@ async def replay_failure(
     disposable: bool = False,
     notice: Callable[[str], None],
     times: int = 1,
+    tls: bool = False,
 ) -> list[Replayed]:
     """Bring up a database and run a failure again on it, so many times.
 
@@ -94,6 +95,7 @@ async def replay_failure(
                 lambda url: started(target, url, folder),
                 isolation=failure.isolation,
                 timeout=_TIMEOUT,
+                tls=tls,
             ) as made,
         ):
             return [await replay(made, failure) for _ in range(times)]

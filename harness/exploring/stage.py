@@ -174,16 +174,18 @@ async def stage(
     *,
     isolation: str | None,
     timeout: float,
+    tls: bool = False,
 ) -> AsyncIterator[Stage]:
     """Start a target behind a proxy for the length of a block.
 
     :param database: URL of the database it is to work on.
     :param start: starts it on a URL.
     :param isolation: default isolation level of its sessions, or the server's own.
+    :param tls: serve encrypted connections, with a self-made certificate, where they are asked for.
     """
     async with (
         monitoring(database) as monitor,
-        Proxy(address_of(database), isolation=isolation) as proxy,
+        Proxy(address_of(database), isolation=isolation, tls=tls) as proxy,
         start(proxy.url(database)) as running,
     ):
         made = Stage(running, proxy, monitor, timeout)
