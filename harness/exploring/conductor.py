@@ -465,11 +465,13 @@ class Conductor:
 
     async def _finish(self, place: int, session: _Session, point: _Point) -> None:
         """Complete the record of a step whose statement, or commit, is over."""
+        # Once it is over, the session may have gone on to the BEGIN of its next transaction.
+        before = self._events[place].footprint
         if point.commits or _kind(point) in (StepKind.COMMIT, StepKind.ROLLBACK):
-            footprint = session.footprint
+            footprint = before
         elif session.failed:
             # Its locks are gone, so what it looked at is not known; what was written before is undone.
-            footprint = replace(session.footprint, everything=True)
+            footprint = replace(before, everything=True)
         elif session.open:
             session.footprint = footprint = _merge(session, await self._look(session))
         else:

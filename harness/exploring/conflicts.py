@@ -11,6 +11,7 @@ Everything here errs on one side: what is not known counts as a conflict.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -18,7 +19,12 @@ from typing import TYPE_CHECKING
 from harness.exploring.events import StepKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.exploring.events import Event, Footprint
+
+_CALLS = re.compile(r"(\w+)\"?\s*\(")
+"""Names that are called in a statement."""
 
 
 class Isolation(IntEnum):
@@ -46,6 +52,10 @@ class Conflicts:
     decided_at_commit: frozenset[str] = frozenset()
     """Tables with deferred triggers of the target's own: a commit that has written one looks and publishes in
     one step, which cannot be held apart, while two real commits may both look before either publishes."""
+    functions: frozenset[str] = frozenset()
+    """Functions of several queries, each of which sees what was committed when it began."""
+    triggered: frozenset[str] = frozenset()
+    """Tables whose triggers run queries of their own."""
     looks_at_locks: bool = False
     """Functions exist that look at locks without waiting: SKIP LOCKED, NOWAIT, try-locks, time-outs."""
     outside: bool = False
@@ -76,6 +86,42 @@ class Conflicts:
         if event.kind not in (StepKind.COMMIT, StepKind.WHOLE) or not self.decided_at_commit:
             return False
         return event.footprint.everything or bool(event.footprint.written & self.decided_at_commit)
+
+    def hides_a_commit(self, events: Sequence[Event]) -> bool:
+        """Say whether something could have been committed between the queries of one step of this run.
+
+        A function runs as a whole here. Under READ COMMITTED each of its queries takes a snapshot of its own,
+        so what another transaction has written by then may appear half-way through, unless the function
+        would have waited for that transaction.
+        """
+        if self.isolation is not Isolation.READ_COMMITTED or not (self.functions or self.triggered):
+            return False
+        return any(
+            self._looks_several_times(event) and self._meets_pending(events, place)
+            for place, event in enumerate(events)
+        )
+
+    def _looks_several_times(self, event: Event) -> bool:
+        if event.kind not in (StepKind.EXECUTE, StepKind.RESUME, StepKind.WHOLE):
+            return False
+        called = {word.lower() for word in _CALLS.findall(event.label)}
+        return bool(called & self.functions or event.footprint.written & self.triggered)
+
+    def _meets_pending(self, events: Sequence[Event], place: int) -> bool:
+        event = events[place]
+        latest = {other.client: other for other in events[:place] if other.client != event.client}
+        ends = {other.transaction for other in events[place + 1 :] if other.kind is StepKind.COMMIT}
+        awaited = set(event.waited_for)
+        for _ in latest:  # Whoever is waited for may wait in turn.
+            awaited.update(*(other.waited_for for other in latest.values() if other.transaction in awaited))
+        return any(
+            other.transaction in ends
+            and other.kind in (StepKind.EXECUTE, StepKind.RESUME)
+            and not other.waited_for
+            and other.transaction not in awaited
+            and _reads_write(event.footprint, other.footprint)
+            for other in latest.values()
+        )
 
     def may_wait(self, a: Event, b: Event) -> bool:
         """Say whether one step might have waited for the other, had they come in another order.

@@ -196,7 +196,10 @@ class Exploration:
             # Who does something else now and then may do it anywhere, also where it was not seen.
             self.opaque = self.opaque or bool(difference)
             if not difference:
-                hidden = any(map(self.conflicts.hides_a_look, performance.trace.events))
+                events = performance.trace.events
+                hidden = any(map(self.conflicts.hides_a_look, events)) or self.conflicts.hides_a_commit(
+                    events
+                )
                 self.opaque = self.opaque or performance.opaque or hidden
                 return performance
         if difference:

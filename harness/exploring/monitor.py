@@ -75,6 +75,21 @@ def asks_for_row_locks(sql: str) -> bool:
     return _ROW_LOCKS_IN_SQL.search(sql) is not None
 
 
+# STABLE and IMMUTABLE functions see what the query sees that calls them, and one query is one look.
+_FUNCTIONS = """
+    SELECT DISTINCT lower(p.proname) AS name
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.provolatile = 'v'
+      AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+      AND (l.lanname NOT IN ('internal', 'c', 'sql') OR l.lanname = 'sql' AND p.prosrc ~ ';\\s*\\S')
+"""
+_TRIGGERED = """
+    SELECT DISTINCT t.tgrelid::regclass::text AS name
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND p.prosrc ~* '\\m(select|perform|update|insert|delete)\\M'
+"""
+
+
 @dataclass(slots=True)
 class Monitor:
     """See the module."""
@@ -144,6 +159,8 @@ class Monitor:
             isolation=isolation_of(isolation or own),
             commits_read=commits_read,
             decided_at_commit=frozenset(deciding),
+            functions=frozenset(row["name"] for row in await self.db.fetch(_FUNCTIONS)),
+            triggered=frozenset(row["name"] for row in await self.db.fetch(_TRIGGERED)),
             looks_at_locks=await self.db.fetchval(_LOOKS_AT_LOCKS),
         )
 

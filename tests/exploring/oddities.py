@@ -255,7 +255,7 @@ class Mortal(Shop):
 
 
 class OppositeLocks(Shop):
-    """Locks two rows in an order that depends on who asks, and writes elsewhere. Deadlocks."""
+    """Locks two rows in an order that depends on who asks, then buys in a transaction of its own. Deadlocks."""
 
     name = "opposite_locks"
     constraints = """
@@ -267,7 +267,16 @@ class OppositeLocks(Shop):
         async with db.transaction():
             for number in order:
                 await db.execute("SELECT FROM counters WHERE id = $1 FOR UPDATE", number)
-        return await Atomic().reserve(db, ticket, operation)
+        sold = await db.fetchval(
+            "WITH taken AS (UPDATE tickets SET quantity_available = quantity_available - 1"
+            " WHERE id = $2 AND quantity_available > 0 RETURNING id)"
+            " INSERT INTO rsvps (event_id, ticket_id, user_id, quantity) SELECT $1, id, $3, 1 FROM taken"
+            " RETURNING id",
+            ticket.event_id,
+            ticket.id,
+            operation.person,
+        )
+        return ACCEPTED if sold else SOLD_OUT
 
 
 class NoWait(Shop):
@@ -449,6 +458,40 @@ class CountsAtCommit(Uncounted):
                 )
         except asyncpg.CheckViolationError:
             return SOLD_OUT
+        return ACCEPTED
+
+
+class LooksTwiceInOneFunction(Uncounted):
+    """Holds, then confirms; a function counts what is sold, then what is held, with a new snapshot for each.
+
+    A hold that is confirmed between the two counts is in neither. Wrong, and no statement shows it.
+    """
+
+    name = "looks_twice_in_one_function"
+    constraints = """
+        CREATE TABLE holds (ticket_id bigint NOT NULL, user_id text NOT NULL);
+        CREATE FUNCTION hold(wanted bigint, buyer text) RETURNS boolean LANGUAGE plpgsql AS $$
+        DECLARE sold int; held int;
+        BEGIN
+            PERFORM pg_advisory_xact_lock(wanted);
+            sold := (SELECT count(*) FROM rsvps WHERE ticket_id = wanted);
+            held := (SELECT count(*) FROM holds WHERE ticket_id = wanted);
+            IF sold + held >= 1 THEN RETURN false; END IF;
+            INSERT INTO holds VALUES (wanted, buyer);
+            RETURN true;
+        END $$;
+    """
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        if not await db.fetchval("SELECT hold($1, $2)", ticket.id, operation.person):
+            return SOLD_OUT
+        await db.execute(
+            "WITH mine AS (DELETE FROM holds WHERE ticket_id = $2 AND user_id = $3 RETURNING 1)"
+            " INSERT INTO rsvps (event_id, ticket_id, user_id, quantity) SELECT $1, $2, $3, 1 FROM mine",
+            ticket.event_id,
+            ticket.id,
+            operation.person,
+        )
         return ACCEPTED
 
 

@@ -63,6 +63,7 @@ async def test_a_right_one_is_exhausted(target: Target, server: Server, tmp_path
         oddities.InParallel(),
         oddities.CountsAtCommit(),
         oddities.Moody(),
+        oddities.LooksTwiceInOneFunction(),
     ],
     ids=lambda target: target.name,
 )

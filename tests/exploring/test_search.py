@@ -113,6 +113,27 @@ def test_what_goes_on_by_itself_moves_with_what_let_it_go() -> None:
     assert explore(programs, READ_COMMITTED).finals == every_final(programs)
 
 
+def test_who_waited_may_do_more_where_it_does_not_wait() -> None:
+    """A function that waits at its first query shows nothing of its second, and still races with it."""
+    first, second = Query(Op.WRITE, "s", 0), Query(Op.WRITE, "t", 0)
+    programs = crowd((Work(((first, second),)),), (Work(((first,),)),), (Work(((second,),)),))
+    found = explore(programs, READ_COMMITTED)
+    assert found.finals == every_final(programs)
+    assert len(found.traces) == 17
+
+
+def test_a_failure_may_have_waited_for_a_lock_nobody_saw() -> None:
+    """What a failed statement touched is not known, so it is ordered with every lock that was let go of."""
+    advise, insert = Query(Op.ADVISE, "s", 1), Query(Op.INSERT, "t", 1)
+    programs = crowd(
+        (Work(((advise, insert),)),),
+        (Work(((Query(Op.TAKE, "t", 1),),)),),
+        (Work(((advise,), (Query(Op.LOCK, "u", 1),))),),
+    )
+    traces = explore(programs, READ_COMMITTED).traces
+    assert sum(orders(trace.events, READ_COMMITTED) for trace in traces) == count_schedules(programs)
+
+
 @pytest.mark.parametrize("bound", [0, 1])
 def test_a_bound_on_preemptions_says_what_it_left_out(bound: int) -> None:
     """Nothing beyond the bound is run, and the search says that it was cut."""
