@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from harness.postgres import Server
 
 SCENARIOS = ("last_ticket", "same_person_twice", "cancel_races_reserve")
-RUNS, SECONDS = 3000, 60.0
+RUNS, SECONDS = 3000, 30.0
 LEFT_OUT = {"hanging", "locked_in_the_application", "moody", "mortal", "polling", "polling_naive", "silent"}
 """Oddities that cannot be enumerated, or take a second for every schedule."""
 

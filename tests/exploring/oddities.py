@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import asyncpg
 
-from harness.model import Answer, Outcome
+from harness.model import Answer, Feature, Outcome
 from harness.postgres import connect
 from harness.specimens._shop import (
     DUPLICATE,
@@ -40,6 +40,7 @@ ACCEPTED = Answer(Outcome.ACCEPTED)
 class PooledShop(Shop):
     """A shop whose clients share one pool, as a web application does."""
 
+    supports = frozenset({Feature.RESERVE})
     size: ClassVar[int] = 4
 
     @contextlib.asynccontextmanager
@@ -255,7 +256,7 @@ class Mortal(Shop):
 
 
 class OppositeLocks(Shop):
-    """Locks two rows in an order that depends on who asks, then buys in a transaction of its own. Deadlocks."""
+    """Locks two rows in an order that depends on who asks, then buys apart from that. Deadlocks."""
 
     name = "opposite_locks"
     constraints = """
