@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 # Tells where it is on standard output and waits on nothing but signals.
 _PROGRAM = """
-import asyncio, sys
+import asyncio, signal, sys
+
+# Whoever runs the tests may have been told to ignore it, as nohup does.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 from harness.cli._loop import run_async
 from harness.cli._policy import Session, guard
 
