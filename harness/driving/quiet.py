@@ -25,6 +25,12 @@ _PAUSE = 0.02
 _TIMEOUT = 5.0
 
 
+async def busy_sessions(monitor: asyncpg.Connection) -> str | None:
+    """Return what the sessions of this database are doing that are not idle; ``None`` when all are."""
+    busy: str | None = await monitor.fetchval(_BUSY)
+    return busy
+
+
 async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, *, alike: int) -> Books:
     """Return the books once no session is busy and ``alike`` readings in a row have been the same.
 
@@ -40,7 +46,7 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
             while times < alike:
                 if times or seen is not None:
                     await asyncio.sleep(_PAUSE)
-                busy = await monitor.fetchval(_BUSY)
+                busy = await busy_sessions(monitor)
                 if busy:
                     seen, times = None, 0
                     await asyncio.sleep(_PAUSE)

@@ -89,6 +89,7 @@ class Explore:
             tally.schedules = sum(exploration.schedules for exploration in explorations)
             tally.orders = sum(exploration.orders for exploration in explorations)
             tally.exhausted = all(exploration.exhausted for exploration in explorations)
+            tally.troubles += [each.moods for each in explorations if each.moods is not None]
 
     async def _draw(
         self, trial: Trial, made: Stage, conflicts: Conflicts, budget: Budget, depth: int

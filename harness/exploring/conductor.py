@@ -209,6 +209,7 @@ class Conductor:
         self.commits = 0
         """How many commits somebody was shown."""
         self._showing = False
+        self._shown = 0
         self.coarse = 0
         """Statements that could only be held together with others or with their commit."""
         self.incidents: list[Incident] = []
@@ -262,6 +263,12 @@ class Conductor:
             await self._stop()
 
     @property
+    def has_shown_all(self) -> bool:
+        """Whether nothing has happened since somebody was last shown a commit, as far as it can be seen."""
+        blind = self.outside or bool(self._memory.background)
+        return 0 < self._shown == len(self._events) and not blind
+
+    @property
     def usable(self) -> list[bool]:
         """Whether each client's connection can be used again, in the order of the programs."""
         return [actor.usable for actor in self._actors]
@@ -277,6 +284,7 @@ class Conductor:
                 await committed()
             finally:
                 self._showing = False
+            self._shown = len(self._events)
 
     def trace(self) -> Trace:
         """Return what was recorded."""

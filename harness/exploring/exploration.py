@@ -36,6 +36,7 @@ _PROBES = 20
 """Schedules drawn at random before a space is called exhausted."""
 _DEPTH = 4
 """How many changes of priority such a schedule has, and one more; see :mod:`harness.exploring.pct`."""
+_MOODS = "the target does not do the same when it is run again"
 ATTEMPTS = 12
 """How often one schedule is tried before it is given up."""
 
@@ -105,10 +106,22 @@ class Exploration:
     """Nothing is left to run."""
     cut: bool = False
     """Schedules were left out because of the bound on preemptions."""
+    difference: str = ""
+    """The first step that was not as it had been in the same place before."""
+    differences: int = 0
+    """In how many runs there was such a step."""
     _endings: set[Ending] = field(default_factory=set)
     """How the schedules that were run by rule ended."""
     _probes: int = 0
     _longest: int = 1
+
+    @property
+    def moods(self) -> str | None:
+        """Say that the target does now this and now that, with the first difference; ``None`` if it does not.
+
+        Once may be an accident of a busy machine: a statement that came late and was taken for another's.
+        """
+        return f"{_MOODS}: {self.difference}" if self.differences > 1 else None
 
     @property
     def exhausted(self) -> bool:
@@ -195,6 +208,8 @@ class Exploration:
             difference = "" if self.conflicts.outside else search.difference(task, performance.trace)
             # Who does something else now and then may do it anywhere, also where it was not seen.
             self.opaque = self.opaque or bool(difference)
+            self.difference = self.difference or difference
+            self.differences += bool(difference)
             if not difference:
                 events = performance.trace.events
                 hidden = any(map(self.conflicts.hides_a_look, events)) or self.conflicts.hides_a_commit(
@@ -203,7 +218,7 @@ class Exploration:
                 self.opaque = self.opaque or performance.opaque or hidden
                 return performance
         if difference:
-            raise InconclusiveError(f"the target does not do the same when it is run again: {difference}")
+            raise InconclusiveError(f"{_MOODS}: {difference}")
         return None
 
     def _restart(self, conflicts: Conflicts) -> None:
