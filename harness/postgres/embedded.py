@@ -276,7 +276,7 @@ def _log(folder: Path) -> str:
 
 
 def _hint(words: str, user: Account | None) -> str:
-    """Return the way out of what often goes wrong for root, as in ``TMPDIR=/root/tmp``."""
+    """Return the way out of what often goes wrong for root, as in a ``TMPDIR`` below their home."""
     if user is None or "Permission denied" not in words:
         return ""
     return f" (for root it runs as {user.name}: set TMPDIR to a folder that user can enter)"
