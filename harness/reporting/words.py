@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.model import Judgement, Verdict
+from harness.model import Judgement, Outcome, Verdict
 from harness.model.operations import Cancel, Proof, ReadAvailability, Reserve
 
 if TYPE_CHECKING:
@@ -51,13 +51,19 @@ def exploration(check: Check) -> str:
     if check.exhausted:
         stand = "stands" if check.schedules == 1 else "stand"
         orders = f" {stand} for {counted(check.orders, 'order')}" if check.orders is not None else ""
-        return f"{ran}{orders}: exhausted"
+        return f"{ran}{orders}: exhausted{_retries(check)}"
     chance = ""
     if check.probability is not None and not check.violations:
         # Rounded down: chance never amounts to certainty.
         percent = min(999, math.floor(check.probability * 1000)) / 10
         chance = f"; a bug of the depth asked for shows with a probability of at least {percent}%"
-    return f"{ran} run: not every order was covered{chance}"
+    return f"{ran} run: not every order was covered{chance}{_retries(check)}"
+
+
+def _retries(check: Check) -> str:
+    """Return how often a buyer was refused for a passing reason: the price of an isolation level."""
+    refused = check.outcomes.get(Outcome.RETRYABLE, 0)
+    return f"; {refused} of {check.operations} operations would have to be tried again" if refused else ""
 
 
 def duration(seconds: float) -> str:

@@ -190,3 +190,10 @@ def test_a_probability_is_rounded_down() -> None:
     assert words.exploration(drawn).endswith("with a probability of at least 99.9%")
     assert "at least 12.3%" in words.exploration(replace(drawn, probability=0.12399))
     assert "probability" not in words.exploration(replace(EXPLORED, probability=0.5))
+
+
+def test_retries_are_told_as_the_price_of_a_level() -> None:
+    """Who compares isolation levels reads how many operations would have to be tried again."""
+    paid = replace(EXPLORED, operations=82, outcomes={"accepted": 55, "retryable": 27})
+    assert words.exploration(paid).endswith("27 of 82 operations would have to be tried again")
+    assert "again" not in words.exploration(replace(EXPLORED, outcomes={"accepted": 55, "retryable": 0}))
