@@ -41,3 +41,17 @@ class Said:
     def row(self) -> str:
         """Return it as a row of the table."""
         return f"| {self.what} | | {self.text} | | | | |"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a verdict came out as it must."""
+
+    what: str
+    hits: int
+    runs: int
+
+    def row(self) -> str:
+        """Return the rate as a row of the table."""
+        kept = "yes" if self.hits == self.runs else "**missed**"
+        return f"| {self.what} | {self.runs} | | {self.hits} of {self.runs} | | all | {kept} |"

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # "make bench" runs this file by its path
 
-from benchmarks import explore  # noqa: E402  # found by the line above
-from benchmarks.figures import HEAD, Measured, Said  # noqa: E402
+from benchmarks import eight_cases, explore  # noqa: E402  # found by the line above
+from benchmarks.figures import HEAD, Measured, Rate, Said  # noqa: E402
 from harness.content import content  # noqa: E402
 from harness.driving.guard import install, started  # noqa: E402
 from harness.driving.scenarios import load_scenarios  # noqa: E402
@@ -45,20 +45,6 @@ if TYPE_CHECKING:
 BURST = ENGINES.get("burst")
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often a verdict came out as it must."""
-
-    what: str
-    hits: int
-    runs: int
-
-    def row(self) -> str:
-        """Return the rate as a row of the table."""
-        kept = "yes" if self.hits == self.runs else "**missed**"
-        return f"| {self.what} | {self.runs} | | {self.hits} of {self.runs} | | all | {kept} |"
-
-
 def main() -> None:
     """Measure, and print as it goes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,6 +62,7 @@ def measured(quick: bool) -> Iterator[Measured | Rate | Said]:
     yield start_time(2 if quick else 10)
     yield whole_check(1 if quick else 5)
     yield from asyncio.run(in_process(quick))
+    yield from asyncio.run(eight_cases.rates(quick))
     yield from explore.measured(quick)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import Measured
-from benchmarks.run import Rate
+from benchmarks.figures import Measured, Rate
 
 
 def test_a_figure_shows_its_runs_and_their_spread() -> None:
