@@ -143,9 +143,9 @@ async def _fewer_switches(made: Stage, found: Found, conflicts: Conflicts, law: 
 
 def _failure(found: Found, law: str, target: str, isolation: str | None) -> Failure:
     trace, evidence = found.performance.trace, found.performance.evidence
-    violations = judge(evidence).violations
-    first = next((each for each in violations if each.law == law), violations[0])
-    others = dict.fromkeys(each.law for each in violations if each.law != law)
+    # Asked for by name: the scenario may leave this law out, and the person have named it.
+    first = judge(evidence, [law]).violations[0]
+    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
     identity = repr((target, found.scenario, found.phase, trace.chosen, isolation, law))
     return Failure(
         id=hashlib.sha256(identity.encode()).hexdigest()[:10],

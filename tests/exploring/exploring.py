@@ -33,9 +33,11 @@ class Explorer:
     folder: Path
     heard: Heard = field(default_factory=Heard)
 
-    async def explore(self, scenario: Scenario, settings: Settings | None = None) -> Check:
+    async def explore(
+        self, scenario: Scenario, settings: Settings | None = None, laws: tuple[str, ...] | None = None
+    ) -> Check:
         """Explore the scenario and return what came out, as the runner would."""
-        tally = Tally(scenario=scenario, engine="explore", laws=None, listen=self.heard)
+        tally = Tally(scenario=scenario, engine="explore", laws=laws, listen=self.heard)
         async with self.server.clone(self.template, "explored") as database:
             try:
                 await EXPLORE.drive(

@@ -1,0 +1,26 @@
+"""What an exploration keeps of a schedule that breaks a law."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.model import Verdict
+from harness.specimens import SPECIMENS
+from tests.driving.judging import shipped
+from tests.exploring.exploring import explorer_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.postgres import Server
+
+
+async def test_a_law_the_scenario_leaves_out_can_be_asked_for(server: Server, tmp_path: Path) -> None:
+    """Whoever names a law gets its failure kept, also where the scenario judges by others."""
+    scenario = replace(shipped("last_ticket", 2), laws=("never_negative",))
+    async with explorer_of(server, SPECIMENS.get("naive").target, tmp_path) as explorer:
+        check = await explorer.explore(scenario, laws=("no_oversell",))
+    assert check.verdict is Verdict.VIOLATED
+    assert [violation.law for violation in check.violations] == ["no_oversell"]
+    assert check.violations[0].replay is not None
