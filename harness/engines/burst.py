@@ -23,7 +23,7 @@ from harness.driving.gate import Barrier
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import quiet_books
 from harness.laws import judge
-from harness.model import Evidence, Outcome
+from harness.model import Evidence, Outcome, Reserve
 from harness.postgres import connect
 
 if TYPE_CHECKING:
@@ -158,7 +158,10 @@ class _Crowd:
     ) -> None:
         settings = self.trial.settings
         luck = random.Random(f"{settings.seed}/{self.trial.scenario.name}/{run}/{program.client}")  # noqa: S311  # repeatable, not secret
-        patience = Patience(settings.operation_timeout, walk_away=luck.uniform(0, self.usual_answer))
+        # One leaves as soon as its request has gone, so that somebody certainly leaves before the answer.
+        first = _first_to_leave(self.trial.scenario.phases[number]) == program.client
+        walk_away = 0.0 if first else luck.uniform(0, self.usual_answer)
+        patience = Patience(settings.operation_timeout, walk_away=walk_away)
         try:
             usable = await drive_program(
                 self.clients[place],
@@ -173,6 +176,18 @@ class _Crowd:
             barrier.leave(gate)
         if not usable:
             del self.clients[place]
+
+
+def _first_to_leave(phase: Phase) -> str | None:
+    """Return the first client of a phase that goes away in the middle, if any does."""
+    return next(
+        (
+            program.client
+            for program in phase.programs
+            if any(isinstance(each, Reserve) and each.disconnects for each in program.operations)
+        ),
+        None,
+    )
 
 
 @contextlib.asynccontextmanager
