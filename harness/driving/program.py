@@ -9,7 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.driving.gate import OpenGate
-from harness.model import Answer, Call, Cancel, Outcome, Reserve
+from harness.model import (
+    Answer,
+    Call,
+    Cancel,
+    Confirm,
+    Hold,
+    Outcome,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,20 +34,36 @@ class Recorder:
 
     calls: list[Call] = field(default_factory=list)
     reservations: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The target's name for what a person holds of a ticket type, as answered last."""
+    """The target's name for what a person has reserved of a ticket type, as answered last."""
+    holds: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The target's name for what is held for a person of a ticket type, as answered last."""
 
     def resolve(self, operation: Operation) -> Operation:
-        """Fill in the reservation that a cancel gives back."""
-        if isinstance(operation, Cancel) and operation.reservation is None:
-            known = self.reservations.get((operation.ticket, operation.person))
-            return replace(operation, reservation=known)
+        """Fill in the reservation or the hold that an operation is about."""
+        match operation:
+            case Cancel(reservation=None, ticket=ticket, person=person, whose=whose):
+                return replace(operation, reservation=self.reservations.get((ticket, whose or person)))
+            case Refund(reservation=None, ticket=ticket, person=person):
+                return replace(operation, reservation=self.reservations.get((ticket, person)))
+            case (
+                Confirm(hold=None, ticket=ticket, person=person)
+                | Release(hold=None, ticket=ticket, person=person)
+            ):
+                return replace(operation, hold=self.holds.get((ticket, person)))
         return operation
 
     def record(self, call: Call) -> None:
-        """Add a call, and remember the reservation it gave."""
+        """Add a call, and remember the names that its answer gave."""
         self.calls.append(call)
-        if isinstance(call.operation, Reserve) and call.answer.reservation is not None:
-            self.reservations[call.operation.ticket, call.operation.person] = call.answer.reservation
+        answer = call.answer
+        match call.operation:
+            case (Reserve() | Confirm()) as operation if answer.reservation is not None:
+                self.reservations[operation.ticket, operation.person] = answer.reservation
+            case Hold() as operation if answer.reservation is not None:
+                self.holds[operation.ticket, operation.person] = answer.reservation
+            case ReserveGroup() as operation:
+                for member, name in zip(operation.members, answer.group, strict=False):
+                    self.reservations[operation.ticket, member] = name
 
     def history(self) -> tuple[Call, ...]:
         """Return the calls in the order of their invocation, numbered."""

@@ -3,9 +3,27 @@
 Everything a person needs to write a scenario or a target is exported from this module.
 """
 
-from harness.model.answers import Answer, Outcome
+from harness.model.answers import Answer, Outcome, not_offered
 from harness.model.evidence import Books, Call, Entry, Evidence, Incident, IncidentKind, Stock
-from harness.model.operations import Cancel, Feature, Operation, Proof, ReadAvailability, Reserve
+from harness.model.operations import (
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Expire,
+    Feature,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Operation,
+    Proof,
+    ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 from harness.model.scenario import Phase, Program, Scenario, TicketType
 from harness.model.schedule import Failure, Step
 from harness.model.target import Client, Gate, Running, Target
@@ -16,17 +34,23 @@ __all__ = [
     "Books",
     "Call",
     "Cancel",
+    "ChangeCapacity",
     "Check",
     "Client",
+    "Confirm",
     "Entry",
     "Evidence",
+    "Expire",
     "Failure",
     "Feature",
     "Gate",
+    "Hold",
     "Incident",
     "IncidentKind",
+    "JoinWaitlist",
     "Judgement",
     "LawResult",
+    "LeaveWaitlist",
     "NotRun",
     "Operation",
     "Outcome",
@@ -34,8 +58,13 @@ __all__ = [
     "Program",
     "Proof",
     "ReadAvailability",
+    "ReadNotice",
+    "ReadSales",
+    "Refund",
+    "Release",
     "Report",
     "Reserve",
+    "ReserveGroup",
     "Running",
     "Scenario",
     "Step",
@@ -44,4 +73,5 @@ __all__ = [
     "TicketType",
     "Verdict",
     "Violation",
+    "not_offered",
 ]

@@ -26,8 +26,17 @@ class Answer:
 
     outcome: Outcome
     reservation: str | None = None
-    """The target's own name for what was reserved, if it gave one."""
+    """The target's own name for what was reserved or held, if it gave one."""
     remaining: int | None = None
     """How many units the client was told remain."""
+    sold: int | None = None
+    """How many units the client was told are sold."""
+    group: tuple[str, ...] = ()
+    """The target's own names for what was reserved for a group, in the order of its members."""
     detail: str = ""
     """The target's own words, cut to a line. Free of secrets."""
+
+
+def not_offered(operation: object) -> Answer:
+    """Return what a target answers that was asked for something it never said it supports."""
+    return Answer(Outcome.INVALID, detail=f"{type(operation).__name__} is not offered here")

@@ -58,7 +58,8 @@ class Stock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One standing reservation in the target's rows. Cancelled ones are not entries."""
+    """One row of the target's: a standing reservation (cancelled ones are none), a hold, a place in a line,
+    a payment back."""
 
     ticket: str
     person: str
@@ -73,6 +74,12 @@ class Books:
     stock: tuple[Stock, ...]
     entries: tuple[Entry, ...] | None = None
     """``None`` when the target's rows cannot be read."""
+    holds: tuple[Entry, ...] | None = None
+    """What is set aside for whom, and neither confirmed nor given back; ``None`` when it cannot be read."""
+    waiting: tuple[Entry, ...] | None = None
+    """Who waits in line, the first first; ``None`` when there is no line or it cannot be read."""
+    refunds: tuple[Entry, ...] | None = None
+    """What was paid back to whom, once for every payment; ``None`` when it cannot be read."""
 
     def of(self, ticket: str) -> tuple[Entry, ...]:
         """Return the standing reservations of one ticket type."""

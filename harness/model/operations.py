@@ -1,10 +1,13 @@
-"""Operations: the things buyers do, as plain data, and the features a target needs to serve them."""
+"""Operations: what buyers and organizers do, as plain data, and the features a target needs to serve them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Feature(StrEnum):
@@ -21,6 +24,24 @@ class Feature(StrEnum):
     """A payment proof is uploaded as part of the purchase."""
     DISCONNECT = "disconnect"
     """The client can go away in the middle of an operation."""
+    OWNERSHIP = "ownership"
+    """It is known who asks, so that nobody can cancel what is somebody else's."""
+    HOLD = "hold"
+    """Set aside while the buyer pays; then confirm, or release."""
+    EXPIRY = "expiry"
+    """Holds run out, and what they held goes back on sale."""
+    GROUP = "group"
+    """Reserve for several people at once, all or nothing."""
+    WAITLIST = "waitlist"
+    """Wait in line for what others give back."""
+    CAPACITY = "capacity"
+    """Change how much there is to sell while the sale is on."""
+    REFUND = "refund"
+    """Take a reservation back and pay its price back, once."""
+    NOTICES = "notices"
+    """Whoever listens is told how many remain, without asking."""
+    SALES = "sales"
+    """Statistics of what was sold."""
 
 
 class Proof(StrEnum):
@@ -59,45 +80,207 @@ class Cancel:
     ticket: str
     person: str
     reservation: str | None = None
+    whose: str | None = None
+    """Whose reservation it is; ``None`` for the person's own. Nobody may cancel somebody else's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadAvailability:
-    """Ask how many units of ``ticket`` remain."""
+    """Ask how many units of ``ticket`` remain: neither sold nor held."""
 
     ticket: str
     person: str
 
 
-Operation: TypeAlias = Reserve | Cancel | ReadAvailability
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Have ``quantity`` units of ``ticket`` set aside for ``person`` while they pay."""
 
-_KINDS: dict[type[Operation], str] = {Reserve: "reserve", Cancel: "cancel", ReadAvailability: "availability"}
+    ticket: str
+    person: str
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """Turn the person's hold into a reservation. ``hold`` is filled in like :attr:`Cancel.reservation`."""
+
+    ticket: str
+    person: str
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Give the person's hold up. ``hold`` is filled in like :attr:`Cancel.reservation`."""
+
+    ticket: str
+    person: str
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire:
+    """Let the time of the person's holds of ``ticket`` run out, and have the target clean up what ran out.
+
+    Two moments: a target first moves the holds' time into the past, for instance by SQL, and then runs
+    whatever it has that gives expired holds back. A hold whose time has run out must not be confirmed.
+    """
+
+    ticket: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveGroup:
+    """Take one unit of ``ticket`` for each of ``members``: for all of them, or for nobody."""
+
+    ticket: str
+    person: str
+    """Who asks. A member only when named among them."""
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinWaitlist:
+    """Wait in line for one unit of ``ticket``. Whoever waits longest gets what comes back, without asking.
+
+    Only for a ticket type of which nothing remains; else it is refused as invalid.
+    """
+
+    ticket: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveWaitlist:
+    """Wait no longer."""
+
+    ticket: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCapacity:
+    """Let there be ``capacity`` units of ``ticket`` to sell in all; never fewer than are sold and held."""
+
+    ticket: str
+    person: str
+    """The organizer."""
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Take the person's reservation back and pay its price back, once. Filled in like a cancel."""
+
+    ticket: str
+    person: str
+    reservation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadNotice:
+    """Say how many units of ``ticket`` the last notice said remain, once what was sent has arrived."""
+
+    ticket: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSales:
+    """Ask the sales statistics how many units of ``ticket`` are sold, cancelled ones taken off."""
+
+    ticket: str
+    person: str
+
+
+Operation: TypeAlias = (
+    Reserve
+    | Cancel
+    | ReadAvailability
+    | Hold
+    | Confirm
+    | Release
+    | Expire
+    | ReserveGroup
+    | JoinWaitlist
+    | LeaveWaitlist
+    | ChangeCapacity
+    | Refund
+    | ReadNotice
+    | ReadSales
+)
+
+FEATURE_OF: Mapping[type[Operation], Feature] = {
+    Reserve: Feature.RESERVE,
+    Cancel: Feature.CANCEL,
+    ReadAvailability: Feature.AVAILABILITY,
+    Hold: Feature.HOLD,
+    Confirm: Feature.HOLD,
+    Release: Feature.HOLD,
+    Expire: Feature.EXPIRY,
+    ReserveGroup: Feature.GROUP,
+    JoinWaitlist: Feature.WAITLIST,
+    LeaveWaitlist: Feature.WAITLIST,
+    ChangeCapacity: Feature.CAPACITY,
+    Refund: Feature.REFUND,
+    ReadNotice: Feature.NOTICES,
+    ReadSales: Feature.SALES,
+}
+"""What a target must be able to do, at least, to serve an operation of that kind."""
+
+_KINDS: Mapping[type[Operation], str] = {
+    Reserve: "reserve",
+    Cancel: "cancel",
+    ReadAvailability: "availability",
+    Hold: "hold",
+    Confirm: "confirm",
+    Release: "release",
+    Expire: "expire",
+    ReserveGroup: "reserve_group",
+    JoinWaitlist: "join_waitlist",
+    LeaveWaitlist: "leave_waitlist",
+    ChangeCapacity: "change_capacity",
+    Refund: "refund",
+    ReadNotice: "read_notice",
+    ReadSales: "read_sales",
+}
+if set(_KINDS) != set(get_args(Operation)) or set(FEATURE_OF) != set(_KINDS):
+    raise AssertionError("every operation needs a kind and a feature")
+
+
+def kind_of(operation: Operation) -> str:
+    """Return the name of the operation's kind, as in files and reports."""
+    return _KINDS[type(operation)]
 
 
 def features_of(operation: Operation) -> frozenset[Feature]:
     """Return what a target must be able to do to serve this operation."""
-    needed = {Feature(_KINDS[type(operation)])}
+    needed = {FEATURE_OF[type(operation)]}
+    if isinstance(operation, Reserve | Hold) and operation.quantity != 1:
+        needed.add(Feature.QUANTITY)
     if isinstance(operation, Reserve):
-        if operation.quantity != 1:
-            needed.add(Feature.QUANTITY)
         if operation.proof is not Proof.NONE:
             needed.add(Feature.PROOF)
         if operation.disconnects:
             needed.add(Feature.DISCONNECT)
+    if isinstance(operation, Cancel) and operation.whose not in (None, operation.person):
+        needed.add(Feature.OWNERSHIP)
     return frozenset(needed)
 
 
-def operation_to_dict(operation: Operation) -> dict[str, str | int | bool | None]:
+def operation_to_dict(operation: Operation) -> dict[str, Any]:
     """Return the operation as JSON-ready data, its ``kind`` first and defaults left out."""
-    data: dict[str, str | int | bool | None] = {"kind": _KINDS[type(operation)]}
+    data: dict[str, Any] = {"kind": kind_of(operation)}
     for field in fields(operation):
         value = getattr(operation, field.name)
         if value != field.default:
-            data[field.name] = value
+            data[field.name] = list(value) if isinstance(value, tuple) else value
     return data
 
 
-def operation_from_dict(data: dict[str, str | int | bool | None]) -> Operation:
+def operation_from_dict(data: Mapping[str, Any]) -> Operation:
     """Return the operation that :func:`operation_to_dict` wrote.
 
     :raises ValueError: when the kind is unknown or a field does not belong to it.
@@ -109,7 +292,9 @@ def operation_from_dict(data: dict[str, str | int | bool | None]) -> Operation:
         raise ValueError(f"unknown operation kind {data.get('kind')!r}; valid: {', '.join(kinds)}")
     if "proof" in rest:
         rest["proof"] = Proof(str(rest["proof"]))
+    if isinstance(rest.get("members"), list):
+        rest["members"] = tuple(rest["members"])
     try:
-        return kind(**rest)  # type: ignore[arg-type]  # checked by the constructor, one line below
+        return kind(**rest)
     except TypeError as error:
         raise ValueError(f"not a {data['kind']} operation: {error}") from None

@@ -58,6 +58,9 @@ class Scenario:
     """Names of the laws that must hold; ``None`` means all of them."""
     reaches: frozenset[Outcome] = frozenset()
     """Outcomes without which the interesting state was never reached, so that a pass says nothing."""
+    free: bool = False
+    """Engines that draw their own programs may use every operation that the target supports; otherwise only
+    those kinds that the programs here use."""
     name: str = ""
     """Filled in from the file's name."""
     doc: str = ""

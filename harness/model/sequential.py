@@ -1,36 +1,64 @@
-"""The sequential specification: what a ticketing system does when it serves one operation at a time.
+"""The sequential specification: what a ticketing system does when one operation follows the other.
 
-This is the yardstick. An implementation is right when whatever happened at the same time could have
-happened in some order, and this is what would have happened in that order. Pure and deterministic: equal
-states and operations give equal results.
+Under concurrency, and with outcomes that are not known, laws and engines ask whether a target's answers can
+be explained by *some* order of these operations. Everything here is pure and deterministic: equal states and
+operations give equal results. :meth:`State.apply` says what one right system would do; :meth:`State.follow`
+says whether an answer that some target gave is right as well, since right systems differ in small things.
 
-A reserve is refused for the first of these reasons that holds:
+What is asked for is refused for the first of these reasons that holds:
 
 1. ``invalid``: its payment proof was refused or cut off, so that the buyer never got as far as asking;
-2. ``invalid``: there is no such ticket type, or it asks for fewer than one;
-3. ``duplicate``: the person has a standing reservation for the event;
+2. ``invalid``: there is no such ticket type, or it asks for fewer than one, or for one person twice;
+3. ``duplicate``: one of the people has a standing reservation for the event, or something is held for them;
+   who wants to wait in line waits in it already;
 4. ``invalid``: the sale of the ticket type has ended;
-5. ``sold_out``: fewer units remain than it asks for.
+5. ``sold_out``: fewer units remain than it asks for. For a place in the line the other way round:
+   ``invalid`` while anything remains.
 
-A cancel is refused as ``invalid`` when the person has no such standing reservation. Reading availability
-of a ticket type that does not exist is ``invalid``; nothing else is refused.
+A cancel or a refund is refused as ``invalid`` when the person has no such standing reservation, confirm and
+release when nothing is held for them, leaving the line when they do not stand in it, a change of capacity
+below what is sold and held. Reads and expiry of a ticket type that does not exist are ``invalid``.
+
+What comes back, by cancel, refund, release, expiry or a greater capacity, goes at once to those who wait, the
+first in line first, as a standing reservation.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from harness.model.answers import Answer, Outcome
 from harness.model.evidence import Books, Entry, Stock
-from harness.model.operations import Cancel, Proof, ReadAvailability, Reserve
+from harness.model.operations import (
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Expire,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Proof,
+    ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from harness.model.operations import Operation
     from harness.model.scenario import TicketType
+
+_DONE = Answer(Outcome.ACCEPTED)
+_OURS = "#"
+"""Between person and number in a name that the target did not give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +69,58 @@ class State:
     """
 
     tickets: tuple[TicketType, ...]
+    """With their present capacity as ``initial``."""
     standing: frozenset[Entry] = frozenset()
+    held: frozenset[Entry] = frozenset()
+    waiting: tuple[Entry, ...] = ()
+    """The first in line first, over all ticket types."""
+    refunded: frozenset[Entry] = frozenset()
     issued: frozenset[str] = frozenset()
-    """Every reservation id ever given out; none is given out twice."""
+    """Every reservation or hold id ever given out; none is given out twice."""
+    ended: frozenset[str] = frozenset()
+    """Ids of the reservations that were cancelled or refunded."""
 
     def apply(self, operation: Operation) -> tuple[State, Answer]:
         """Return the state after the operation, and its true answer.
 
         A client that disconnects does not see that answer; the operation takes effect all the same.
         """
-        match operation:
-            case Reserve():
-                return self._reserve(operation)
-            case Cancel():
-                return self._cancel(operation)
-            case ReadAvailability():
-                return self, self._availability(operation)
+        refusal = next(iter(self._refusals(operation)), None)
+        if refusal is not None:
+            return self, refusal
+        return self._done(operation, Answer(Outcome.ACCEPTED))
+
+    def follow(self, operation: Operation, answer: Answer) -> tuple[State, ...]:
+        """Return the states that the specification may be in after that answer; none when it is wrong.
+
+        More forgiving than :meth:`apply`, where right systems differ: any true reason for a refusal will do,
+        ``invalid`` and ``retryable`` need none (a target may have rules of its own, and nothing happened);
+        something asked for again may be accepted again if nothing comes of it; a hold of one's own need not
+        stand in the way of a reservation; and the line need not be refused while something remains. After
+        ``unknown`` it has happened or not.
+        """
+        match answer.outcome:
+            case Outcome.ACCEPTED:
+                return self._accepted(operation, answer)
+            case Outcome.UNKNOWN:
+                happened = self._accepted(operation, _without_numbers(answer))
+                return (self, *(state for state in happened if state != self))
+            case Outcome.RETRYABLE | Outcome.INVALID:
+                return (self,)
+            case _:
+                true = any(refusal.outcome is answer.outcome for refusal in self._refusals(operation))
+                return (self,) if true else ()
 
     def remaining(self, ticket: str) -> int:
         """Return how many units of a ticket type can still be sold.
 
         :raises KeyError: when there is no such ticket type.
         """
-        return self._named()[ticket].initial - self._sold(ticket)
+        return self._named()[ticket].initial - _sum(self.standing, ticket) - _sum(self.held, ticket)
+
+    def sold(self, ticket: str) -> int:
+        """Return how many units of a ticket type are sold."""
+        return _sum(self.standing, ticket)
 
     def books(self) -> Books:
         """Return the numbers and the rows, as a target would show them."""
@@ -72,67 +129,259 @@ class State:
                 ticket=ticket.name,
                 initial=ticket.initial,
                 remaining=self.remaining(ticket.name),
-                sold=self._sold(ticket.name),
+                sold=self.sold(ticket.name),
+                held=_sum(self.held, ticket.name),
             )
             for ticket in self.tickets
         )
         return Books(
-            stock=stock, entries=tuple(sorted(self.standing, key=lambda entry: str(entry.reservation)))
+            stock=stock,
+            entries=_sorted(self.standing),
+            holds=_sorted(self.held),
+            waiting=self.waiting,
+            refunds=_sorted(self.refunded),
         )
 
-    def _reserve(self, wanted: Reserve) -> tuple[State, Answer]:
-        refusal = self._refusal(wanted)
-        if refusal is not None:
-            return self, refusal
-        entry = Entry(
-            ticket=wanted.ticket,
-            person=wanted.person,
-            quantity=wanted.quantity,
-            reservation=self._fresh_id(wanted.person),
+    def shows(self, books: Books) -> bool:
+        """Say whether a target in this state can show these books; what they leave out is not compared."""
+        mine = {stock.ticket: stock for stock in self.books().stock}
+        return (
+            all(_same_numbers(mine[stock.ticket], stock) for stock in books.stock if stock.ticket in mine)
+            and _same_rows(self.standing, books.entries)
+            and _same_rows(self.held, books.holds)
+            and _same_rows(self.refunded, books.refunds)
+            and (books.waiting is None or _line(self.waiting) == _line(books.waiting))
         )
-        after = replace(self, standing=self.standing | {entry}, issued=self.issued | {str(entry.reservation)})
-        return after, after._accepted(entry)
 
-    def _refusal(self, wanted: Reserve) -> Answer | None:
-        """Return why the reserve is refused, in the order given above, or ``None`` when it is not."""
-        ticket = self._named().get(wanted.ticket)
-        if wanted.proof in (Proof.REFUSED, Proof.CUT):
-            return Answer(Outcome.INVALID, detail="the payment proof was not accepted")
-        if ticket is None or wanted.quantity < 1:
-            return Answer(Outcome.INVALID, detail="no such ticket type, or fewer than one asked for")
-        if self._holds_one(wanted.person, ticket.event):
-            return Answer(Outcome.DUPLICATE, detail="one reservation for one person and event")
+    def _refusals(self, operation: Operation) -> Iterator[Answer]:
+        """Yield every reason to refuse, in the order given above."""
+        ticket = self._named().get(operation.ticket)
+        if ticket is None:
+            yield _invalid("no such ticket type")
+            return
+        match operation:
+            case Reserve() | Hold() | ReserveGroup():
+                yield from self._refusals_to_sell(operation, ticket)
+            case JoinWaitlist():
+                if self._occupied(operation.person, ticket.event) or self._waits(operation.person, ticket):
+                    yield Answer(Outcome.DUPLICATE, detail="waits already, or needs not")
+                if ticket.closed:
+                    yield _invalid("the sale has ended")
+                if self.remaining(ticket.name) > 0:
+                    yield _invalid("something remains")
+            case LeaveWaitlist():
+                if not any(_is(entry, operation) for entry in self.waiting):
+                    yield _invalid("does not wait")
+            case Cancel() | Refund():
+                if self._reservation(operation) is None:
+                    yield _invalid("no such standing reservation")
+            case Confirm():
+                if self._hold(operation) is None:
+                    yield _invalid("no such hold")
+                elif self._stands(operation.person, ticket.event):
+                    yield Answer(Outcome.DUPLICATE, detail="one reservation for one person and event")
+            case Release():
+                if self._hold(operation) is None:
+                    yield _invalid("no such hold")
+            case ChangeCapacity():
+                taken = _sum(self.standing, ticket.name) + _sum(self.held, ticket.name)
+                if operation.capacity < taken:
+                    yield _invalid("more than that is sold and held")
+
+    def _refusals_to_sell(
+        self, wanted: Reserve | Hold | ReserveGroup, ticket: TicketType
+    ) -> Iterator[Answer]:
+        if isinstance(wanted, Reserve) and wanted.proof in (Proof.REFUSED, Proof.CUT):
+            yield _invalid("the payment proof was not accepted")
+        people, quantity = _asked_for(wanted)
+        if quantity < 1 or len(set(people)) != len(people):
+            yield _invalid("fewer than one asked for, or somebody twice")
+        if any(self._occupied(person, ticket.event) for person in people):
+            yield Answer(Outcome.DUPLICATE, detail="one reservation for one person and event")
         if ticket.closed:
-            return Answer(Outcome.INVALID, detail="the sale has ended")
-        if self.remaining(ticket.name) < wanted.quantity:
-            return Answer(Outcome.SOLD_OUT, remaining=self.remaining(ticket.name))
-        return None
+            yield _invalid("the sale has ended")
+        if self.remaining(ticket.name) < quantity:
+            yield Answer(Outcome.SOLD_OUT, remaining=self.remaining(ticket.name))
 
-    def _cancel(self, wanted: Cancel) -> tuple[State, Answer]:
-        for entry in self.standing:
-            mine = (entry.ticket, entry.person) == (wanted.ticket, wanted.person)
-            if mine and wanted.reservation in (None, entry.reservation):
-                after = replace(self, standing=self.standing - {entry})
-                return after, after._accepted(entry)
-        return self, Answer(Outcome.INVALID, detail="no such standing reservation")
+    def _accepted(self, operation: Operation, answer: Answer) -> tuple[State, ...]:
+        """Return what may be after the operation was accepted with that answer."""
+        operation = self._heard(operation)
+        if self._is_repetition(operation, answer):
+            return (self,)
+        if any(not self._is_pardoned(operation, refusal) for refusal in self._refusals(operation)):
+            return ()
+        after, mine = self._done(operation, answer)
+        if isinstance(operation, ReadAvailability | ReadNotice) and answer.remaining is not None:
+            return (after,) if answer.remaining == mine.remaining else ()
+        if isinstance(operation, ReadSales) and answer.sold is not None:
+            return (after,) if answer.sold == mine.sold else ()
+        return (after,)
 
-    def _availability(self, asked: ReadAvailability) -> Answer:
-        if asked.ticket not in self._named():
-            return Answer(Outcome.INVALID, detail="no such ticket type")
-        return Answer(Outcome.ACCEPTED, remaining=self.remaining(asked.ticket))
+    def _is_repetition(self, operation: Operation, answer: Answer) -> bool:
+        """Say whether this was done before, and the answer only repeats that."""
+        match operation:
+            case Reserve() | Confirm():
+                return any(
+                    entry.reservation == answer.reservation is not None and _is(entry, operation)
+                    for entry in self.standing
+                )
+            case Cancel():
+                return operation.reservation in self.ended and operation.whose in (None, operation.person)
+            case Hold():
+                return any(
+                    entry.reservation == answer.reservation is not None and _is(entry, operation)
+                    for entry in self.held
+                )
+            case Refund():
+                return any(entry.reservation == operation.reservation for entry in self.refunded)
+            case Release():
+                return operation.hold in self.issued and self._hold(operation) is None
+            case _:
+                return False
 
-    def _accepted(self, entry: Entry) -> Answer:
+    def _is_pardoned(self, operation: Operation, refusal: Answer) -> bool:
+        """Say whether a right system may accept this all the same."""
+        match operation:
+            case Reserve() | Hold() | ReserveGroup() if refusal.outcome is Outcome.DUPLICATE:
+                event = self._named()[operation.ticket].event
+                return not any(self._stands(person, event) for person in _asked_for(operation)[0])
+            case JoinWaitlist():
+                return refusal.outcome is Outcome.INVALID and self.remaining(operation.ticket) > 0
+            case _:
+                return False
+
+    def _done(self, operation: Operation, answer: Answer) -> tuple[State, Answer]:
+        """Return the state after an operation that nothing speaks against, with names as answered."""
+        ticket = operation.ticket
+        match operation:
+            case Reserve():
+                entry = self._entry(ticket, operation.person, operation.quantity, answer.reservation)
+                after = self._stand(entry)
+                return after, after._told(entry)
+            case ReserveGroup():
+                return self._reserve_group(operation, answer)
+            case Hold():
+                entry = self._entry(ticket, operation.person, operation.quantity, answer.reservation)
+                after = replace(self, held=self.held | {entry}, issued=self.issued | {str(entry.reservation)})
+                return after, after._told(entry)
+            case Confirm():
+                hold = self._hold(operation)
+                if hold is None:
+                    raise AssertionError("it was looked for")
+                entry = self._entry(ticket, operation.person, hold.quantity, answer.reservation)
+                after = replace(self, held=self.held - {hold})._stand(entry)
+                return after, after._told(entry)
+            case Release():
+                return replace(self, held=self.held - {self._hold(operation)})._promoted(ticket), _DONE
+            case Expire():
+                over = {entry for entry in self.held if _is(entry, operation)}
+                return replace(self, held=self.held - over)._promoted(ticket), _DONE
+            case Cancel() | Refund():
+                return self._give_back(operation)
+            case JoinWaitlist():
+                place = Entry(ticket=ticket, person=operation.person)
+                return replace(self, waiting=(*self.waiting, place))._promoted(ticket), _DONE
+            case LeaveWaitlist():
+                line = tuple(entry for entry in self.waiting if not _is(entry, operation))
+                return replace(self, waiting=line), _DONE
+            case ChangeCapacity():
+                tickets = tuple(
+                    replace(each, initial=operation.capacity) if each.name == ticket else each
+                    for each in self.tickets
+                )
+                return replace(self, tickets=tickets)._promoted(ticket), _DONE
+            case ReadAvailability() | ReadNotice():
+                return self, Answer(Outcome.ACCEPTED, remaining=self.remaining(ticket))
+            case ReadSales():
+                return self, Answer(Outcome.ACCEPTED, sold=self.sold(ticket))
+
+    def _reserve_group(self, operation: ReserveGroup, answer: Answer) -> tuple[State, Answer]:
+        names: list[str | None] = [None] * len(operation.members)
+        if len(answer.group) == len(names):
+            names = list(answer.group)
+        after = self
+        given = []
+        for member, name in zip(operation.members, names, strict=True):
+            entry = after._entry(operation.ticket, member, 1, name)
+            given.append(str(entry.reservation))
+            after = after._stand(entry)
+        told = Answer(Outcome.ACCEPTED, group=tuple(given), remaining=after.remaining(operation.ticket))
+        return after, told
+
+    def _give_back(self, operation: Cancel | Refund) -> tuple[State, Answer]:
+        entry = self._reservation(operation)
+        if entry is None:
+            raise AssertionError("it was looked for")
+        after = replace(self, standing=self.standing - {entry}, ended=self.ended | {str(entry.reservation)})
+        if isinstance(operation, Refund):
+            after = replace(after, refunded=after.refunded | {entry})
+        after = after._promoted(operation.ticket)
+        return after, after._told(entry)
+
+    def _promoted(self, ticket: str) -> State:
+        """Return the state in which those who wait have got what remains."""
+        state = self
+        for place in self.waiting:
+            if place.ticket == ticket and state.remaining(ticket) > 0:
+                line = tuple(entry for entry in state.waiting if entry is not place)
+                entry = state._entry(ticket, place.person, 1, None)
+                state = replace(state, waiting=line)._stand(entry)
+        return state
+
+    def _stand(self, entry: Entry) -> State:
+        return replace(self, standing=self.standing | {entry}, issued=self.issued | {str(entry.reservation)})
+
+    def _entry(self, ticket: str, person: str, quantity: int, name: str | None) -> Entry:
+        if name is None:
+            ours = (f"{person}{_OURS}{number}" for number in count(1))
+            name = next(fresh for fresh in ours if fresh not in self.issued)
+        return Entry(ticket=ticket, person=person, quantity=quantity, reservation=name)
+
+    def _told(self, entry: Entry) -> Answer:
         return Answer(Outcome.ACCEPTED, reservation=entry.reservation, remaining=self.remaining(entry.ticket))
 
-    def _holds_one(self, person: str, event: str) -> bool:
+    def _reservation(self, operation: Cancel | Refund) -> Entry | None:
+        if isinstance(operation, Cancel) and operation.whose not in (None, operation.person):
+            return None
+        return self._find(self.standing, operation, operation.reservation)
+
+    def _hold(self, operation: Confirm | Release) -> Entry | None:
+        return self._find(self.held, operation, operation.hold)
+
+    def _find(self, rows: Iterable[Entry], operation: Operation, name: str | None) -> Entry | None:
+        """Return the person's row of that name, if there is one."""
+        mine = [entry for entry in rows if _is(entry, operation) and name in (None, entry.reservation)]
+        return min(mine, key=lambda entry: str(entry.reservation), default=None)
+
+    def _heard(self, operation: Operation) -> Operation:
+        """Leave out a name that was never given here, if it can be that of a row whose name was not heard.
+
+        Nobody hears the name of what they got while waiting in line, or when the answer was lost.
+        """
+        match operation:
+            case Cancel(reservation=str(name)) | Refund(reservation=str(name)):
+                rows = self.standing
+                nameless: Operation = replace(operation, reservation=None)
+            case Confirm(hold=str(name)) | Release(hold=str(name)):
+                rows = self.held
+                nameless = replace(operation, hold=None)
+            case _:
+                return operation
+        unheard = any(_is(entry, operation) and _is_ours(entry) for entry in rows)
+        return nameless if name not in self.issued and unheard else operation
+
+    def _occupied(self, person: str, event: str) -> bool:
+        return self._stands(person, event) or self._has(self.held, person, event)
+
+    def _stands(self, person: str, event: str) -> bool:
+        return self._has(self.standing, person, event)
+
+    def _waits(self, person: str, ticket: TicketType) -> bool:
+        return self._has(self.waiting, person, ticket.event)
+
+    def _has(self, rows: Iterable[Entry], person: str, event: str) -> bool:
         named = self._named()
-        return any(entry.person == person and named[entry.ticket].event == event for entry in self.standing)
-
-    def _fresh_id(self, person: str) -> str:
-        return next(name for number in count(1) if (name := f"{person}#{number}") not in self.issued)
-
-    def _sold(self, ticket: str) -> int:
-        return sum(entry.quantity for entry in self.standing if entry.ticket == ticket)
+        return any(entry.person == person and named[entry.ticket].event == event for entry in rows)
 
     def _named(self) -> dict[str, TicketType]:
         return {ticket.name: ticket for ticket in self.tickets}
@@ -141,3 +390,51 @@ class State:
 def opening(tickets: Iterable[TicketType]) -> State:
     """Return the state when the sale opens: nothing sold, nobody holding anything."""
     return State(tuple(tickets))
+
+
+def _asked_for(wanted: Reserve | Hold | ReserveGroup) -> tuple[tuple[str, ...], int]:
+    """Return for whom something is asked, and how much of it."""
+    if isinstance(wanted, ReserveGroup):
+        return wanted.members, len(wanted.members)
+    return (wanted.person,), wanted.quantity
+
+
+def _is(entry: Entry, operation: Operation) -> bool:
+    return (entry.ticket, entry.person) == (operation.ticket, operation.person)
+
+
+def _is_ours(entry: Entry) -> bool:
+    return str(entry.reservation).startswith(f"{entry.person}{_OURS}")
+
+
+def _sum(rows: Iterable[Entry], ticket: str) -> int:
+    return sum(entry.quantity for entry in rows if entry.ticket == ticket)
+
+
+def _sorted(rows: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(rows, key=lambda entry: str(entry.reservation)))
+
+
+def _without_numbers(answer: Answer) -> Answer:
+    return Answer(Outcome.ACCEPTED, reservation=answer.reservation, group=answer.group)
+
+
+def _invalid(detail: str) -> Answer:
+    return Answer(Outcome.INVALID, detail=detail)
+
+
+def _same_numbers(mine: Stock, shown: Stock) -> bool:
+    return (
+        shown.remaining in (None, mine.remaining)
+        and shown.sold in (None, mine.sold)
+        and shown.held == mine.held
+    )
+
+
+def _same_rows(mine: Iterable[Entry], shown: Iterable[Entry] | None) -> bool:
+    return shown is None or Counter(_line(mine)) == Counter(_line(shown))
+
+
+def _line(rows: Iterable[Entry]) -> list[tuple[str, str, int]]:
+    """Return the rows without their names, which the target may have chosen otherwise."""
+    return [(entry.ticket, entry.person, entry.quantity) for entry in rows]

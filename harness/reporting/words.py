@@ -6,7 +6,23 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.model import Judgement, Outcome, Verdict
-from harness.model.operations import Cancel, Proof, ReadAvailability, Reserve
+from harness.model.operations import (
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Expire,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Proof,
+    ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -114,10 +130,35 @@ def operation_words(operation: Operation) -> str:
             extras += ["goes away"] if operation.disconnects else []
             note = f" ({', '.join(extras)})" if extras else ""
             return f"reserve {operation.quantity} × {operation.ticket} for {operation.person}{note}"
+        case Cancel(whose=str(whose)) if whose != operation.person:
+            return f"cancel {operation.ticket} of {whose}, asked by {operation.person}"
         case Cancel():
             return f"cancel {operation.ticket} of {operation.person}"
         case ReadAvailability():
             return f"read availability of {operation.ticket}"
+        case Hold():
+            return f"hold {operation.quantity} × {operation.ticket} for {operation.person}"
+        case Confirm():
+            return f"confirm what is held of {operation.ticket} for {operation.person}"
+        case Release():
+            return f"release what is held of {operation.ticket} for {operation.person}"
+        case Expire():
+            return f"let what is held of {operation.ticket} for {operation.person} expire"
+        case ReserveGroup():
+            members = ", ".join(operation.members)
+            return f"reserve {len(operation.members)} × {operation.ticket} for {members}"
+        case JoinWaitlist():
+            return f"{operation.person} waits in line for {operation.ticket}"
+        case LeaveWaitlist():
+            return f"{operation.person} leaves the line for {operation.ticket}"
+        case ChangeCapacity():
+            return f"change the capacity of {operation.ticket} to {operation.capacity}"
+        case Refund():
+            return f"refund {operation.ticket} of {operation.person}"
+        case ReadNotice():
+            return f"read the last notice about {operation.ticket}"
+        case ReadSales():
+            return f"read the sales statistics of {operation.ticket}"
 
 
 def _laws(check: Check, judgement: Judgement) -> tuple[str, ...]:

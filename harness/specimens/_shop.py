@@ -26,6 +26,7 @@ from harness.model import (
     ReadAvailability,
     Reserve,
     Stock,
+    not_offered,
 )
 from harness.postgres import connect, is_connection_lost
 
@@ -229,6 +230,8 @@ class ShopClient:
                     return await self.shop.cancel(self._db, ticket, operation)
                 case ReadAvailability():
                     return await _availability(self._db, ticket, self.shop.available)
+                case _:
+                    return not_offered(operation)
         except NoneLeftError:
             return SOLD_OUT
         except asyncpg.UniqueViolationError:

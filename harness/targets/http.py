@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from harness.model import Answer, Cancel, Feature, Outcome, Proof, ReadAvailability, Reserve
+from harness.model import Answer, Cancel, Feature, Outcome, Proof, ReadAvailability, Reserve, not_offered
 from harness.targets import _ticketing
 from harness.targets._http_client import Address, BrokenConnectionError, HttpConnection
 from harness.targets._kind import Kind
@@ -119,6 +119,8 @@ class HttpClient:
                     return await self._cancel(operation, gate)
                 case ReadAvailability():
                     return await self._availability(sale, operation, gate)
+                case _:
+                    return not_offered(operation)
         except (BrokenConnectionError, OSError) as error:
             return Answer(Outcome.UNKNOWN, detail=f"{type(error).__name__}: {error}")
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from harness.model import Answer, Cancel, Feature, Outcome, ReadAvailability, Reserve
+from harness.model import Answer, Cancel, Feature, Outcome, ReadAvailability, Reserve, not_offered
 from harness.postgres import connect, is_connection_lost
 from harness.targets import _ticketing
 from harness.targets._kind import Kind
@@ -111,6 +111,8 @@ class SqlClient:
                     return await self._cancel(operation)
                 case ReadAvailability():
                     return await self._availability(sale, operation)
+                case _:
+                    return not_offered(operation)
         except TicketingError as error:
             outcome = _OUTCOMES.get(type(error), Outcome.INVALID)
             return Answer(outcome, detail=str(error))

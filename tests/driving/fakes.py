@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,13 +68,9 @@ async def as_specified(_: MemoryClient, sale: Sale, operation: Operation) -> Ans
 
 async def oversell(_: MemoryClient, sale: Sale, operation: Operation) -> Answer:
     """Serve every buyer as if the stock were as large as the crowd, and show the books of that."""
-    larger = State(
-        tuple(TicketType(name=ticket.name, initial=99) for ticket in sale.state.tickets),
-        sale.state.standing,
-        sale.state.issued,
-    )
-    after, answer = larger.apply(operation)
-    sale.state = State(sale.state.tickets, after.standing, after.issued)
+    plenty = tuple(TicketType(name=ticket.name, initial=99) for ticket in sale.state.tickets)
+    after, answer = replace(sale.state, tickets=plenty).apply(operation)
+    sale.state = replace(after, tickets=sale.state.tickets)
     await asyncio.sleep(0)
     return answer
 
