@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.driving.gate import Barrier, OpenGate
 from harness.driving.program import Patience, Recorder, drive_program, most_overlapping
-from harness.model import Answer, Call, Cancel, Outcome, Program, ReadAvailability, Reserve
+from harness.model import (
+    Answer,
+    Call,
+    Cancel,
+    Confirm,
+    Hold,
+    Outcome,
+    Program,
+    ReadAvailability,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 from tests.driving.fakes import ACCEPTED, BUY, for_ever
 
 if TYPE_CHECKING:
@@ -237,6 +250,41 @@ async def test_a_cancel_of_nothing_known_goes_out_as_it_is() -> None:
     assert recorder.resolve(named) == named
     await driven(client, other)
     assert client.asked == [other]
+
+
+@pytest.mark.parametrize(
+    ("operation", "resolved"),
+    [
+        (Cancel(ticket="general", person="ben", whose="ada"), "r-1"),
+        (Refund(ticket="general", person="ada"), "r-1"),
+        (Confirm(ticket="general", person="cleo"), "h-1"),
+        (Release(ticket="general", person="cleo"), "h-1"),
+        (Cancel(ticket="general", person="dan"), "m-2"),
+    ],
+)
+async def test_later_operations_name_what_earlier_answers_named(operation: Any, resolved: str) -> None:
+    """A stranger's cancel names the owner's reservation, a member's cancel that of the member."""
+    client = Scripted(
+        [
+            says(Answer(Outcome.ACCEPTED, reservation="r-1")),
+            says(Answer(Outcome.ACCEPTED, reservation="h-1")),
+            says(Answer(Outcome.ACCEPTED, group=("m-1", "m-2"))),
+            says(ACCEPTED),
+        ]
+    )
+    group = ReserveGroup(ticket="general", person="eve", members=("eve", "dan"))
+    await driven(client, BUY, Hold(ticket="general", person="cleo"), group, operation)
+    asked: Any = client.asked[-1]
+    assert resolved in (getattr(asked, "reservation", None), getattr(asked, "hold", None))
+
+
+async def test_a_confirmed_hold_can_be_cancelled_under_its_new_name() -> None:
+    """The answer to the confirmation says what the reservation is called."""
+    names = [Answer(Outcome.ACCEPTED, reservation=name) for name in ("h-1", "r-1")]
+    client = Scripted([*map(says, names), says(ACCEPTED)])
+    hold, confirm = Hold(ticket="general", person="ada"), Confirm(ticket="general", person="ada")
+    await driven(client, hold, confirm, CANCEL)
+    assert client.asked[1:] == [replace(confirm, hold="h-1"), replace(CANCEL, reservation="r-1")]
 
 
 async def test_only_the_first_operation_waits_at_the_barrier() -> None:
