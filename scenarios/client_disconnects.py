@@ -9,9 +9,9 @@ from harness.model import Outcome, Phase, Program, Reserve, Scenario, TicketType
 
 
 def scenario(buyers: int = 12) -> Scenario:
-    """Three quarters as many tickets as buyers."""
+    """Three quarters as many tickets as buyers, and at least one more than there are buyers who leave."""
     return Scenario(
-        tickets=(TicketType(name="general", initial=max(1, buyers * 3 // 4)),),
+        tickets=(TicketType(name="general", initial=max(buyers // 2 + 1, buyers * 3 // 4)),),
         phases=(
             Phase(
                 "rush",

@@ -1,0 +1,43 @@
+"""Sold out, and people wait in line; the organizer finds more places, and newcomers grab for them.
+
+They belong to those who wait, in their order; more wait than there are new places, so that no newcomer can
+get one.
+"""
+
+from harness.model import (
+    ChangeCapacity,
+    JoinWaitlist,
+    Outcome,
+    Phase,
+    Program,
+    Reserve,
+    Scenario,
+    TicketType,
+)
+
+
+def scenario(buyers: int = 8) -> Scenario:
+    """A quarter hold tickets, one more than that waits, as many places come, and the rest come new."""
+    holders = [f"holder-{number + 1}" for number in range(max(1, buyers // 4))]
+    line = [f"waiter-{number + 1}" for number in range(len(holders) + 1)]
+    newcomers = [f"newcomer-{number + 1}" for number in range(max(1, buyers - 2 * len(holders)))]
+    more = ChangeCapacity(ticket="general", person="organizer", capacity=2 * len(holders))
+    return Scenario(
+        tickets=(TicketType(name="general", initial=len(holders)),),
+        phases=(
+            Phase("sell out", tuple(_reserve(name) for name in holders)),
+            Phase(
+                "wait",
+                (Program("line", tuple(JoinWaitlist(ticket="general", person=name) for name in line)),),
+            ),
+            Phase(
+                "raise and grab",
+                (Program("organizer", (more,)), *(_reserve(name) for name in newcomers)),
+            ),
+        ),
+        reaches=frozenset({Outcome.ACCEPTED, Outcome.SOLD_OUT}),
+    )
+
+
+def _reserve(name: str) -> Program:
+    return Program(name, (Reserve(ticket="general", person=name),))
