@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.catalogue import Catalogue
-from harness.laws._law import Law
+from harness.laws._law import Law, UndecidedError
 from harness.model import Judgement, LawResult, Violation
 
 if TYPE_CHECKING:
@@ -45,11 +45,21 @@ def judge(evidence: Evidence, names: Iterable[str] | None = None) -> Judgements:
     results: dict[str, LawResult] = {}
     violations: list[Violation] = []
     for law in chosen:
-        reason = law.applies(evidence)
-        found = () if reason is not None else tuple(law.judge(evidence))
+        reason, found = _asked(law, evidence)
         results[law.name] = _result(reason, found)
         violations += found
     return Judgements(results, tuple(violations))
+
+
+def _asked(law: Law, evidence: Evidence) -> tuple[str | None, tuple[Violation, ...]]:
+    """Return why the law could not be judged, if so, and what it found."""
+    reason = law.applies(evidence)
+    if reason is not None:
+        return reason, ()
+    try:
+        return None, tuple(law.judge(evidence))
+    except UndecidedError as undecided:
+        return str(undecided), ()
 
 
 def _result(reason: str | None, found: tuple[Violation, ...]) -> LawResult:

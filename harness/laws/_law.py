@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     Needs: TypeAlias = Callable[[Evidence], str | None]
 
 
+class UndecidedError(Exception):
+    """Raised by a law that turned out not to be able to say; its text is the reason."""
+
+
 def nothing(_: Evidence) -> None:
     """Need nothing: for laws that can be judged on any evidence."""
 
@@ -27,7 +31,10 @@ class Law:
     doc: str
     """Its documentation page: the docstring of its module."""
     judge: Judge
-    """Yields a violation for each way in which the evidence breaks the law, in a fixed order."""
+    """Yields a violation for each way in which the evidence breaks the law, in a fixed order.
+
+    Raises :class:`UndecidedError` when only judging shows that it cannot be judged.
+    """
     applies: Needs = nothing
     """Returns why the law cannot be judged on this evidence, or ``None`` when it can."""
 

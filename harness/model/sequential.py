@@ -226,14 +226,16 @@ class State:
                     for entry in self.standing
                 )
             case Cancel():
-                return operation.reservation in self.ended and operation.whose in (None, operation.person)
+                mine = operation.whose in (None, operation.person)
+                return mine and operation.reservation in self.ended and self._reservation(operation) is None
             case Hold():
                 return any(
                     entry.reservation == answer.reservation is not None and _is(entry, operation)
                     for entry in self.held
                 )
             case Refund():
-                return any(entry.reservation == operation.reservation for entry in self.refunded)
+                paid = any(entry.reservation == operation.reservation for entry in self.refunded)
+                return paid and self._reservation(operation) is None
             case Release():
                 return operation.hold in self.issued and self._hold(operation) is None
             case _:

@@ -18,8 +18,10 @@ from harness.model import (
     Evidence,
     Incident,
     IncidentKind,
+    Operation,
     Outcome,
     Proof,
+    ReadAvailability,
     Reserve,
     Stock,
     TicketType,
@@ -318,6 +320,26 @@ def sold_out_after_everybody_left(evidence: Evidence) -> Evidence:
     return told(evidence, reserve(evidence), Outcome.SOLD_OUT)
 
 
+def first_of_all(evidence: Evidence, operation: Operation, answer: Answer) -> Evidence:
+    """Add one more call before everything else."""
+    call = Call(
+        index=-1, client=NEWCOMER, phase=0, operation=operation, answer=answer, invoked=-2, completed=-1
+    )
+    return replace(evidence, history=(call, *evidence.history))
+
+
+def read_what_never_was(evidence: Evidence) -> Evidence:
+    """Somebody read that more remained than there ever was."""
+    read = ReadAvailability(ticket=first(evidence), person=NEWCOMER)
+    more = evidence.scenario.tickets[0].initial + 1
+    return first_of_all(evidence, read, Answer(Outcome.ACCEPTED, remaining=more))
+
+
+def duplicate_of_nothing(evidence: Evidence) -> Evidence:
+    """Somebody who had nothing was told that they had it already."""
+    return first_of_all(evidence, reserve(evidence), Answer(Outcome.DUPLICATE))
+
+
 def sale_after_deadline(evidence: Evidence) -> Evidence:
     """The sale of one more ticket type had ended, and somebody bought one."""
     late = TicketType(name="late", initial=5, event="late", closed=True)
@@ -388,6 +410,8 @@ PLANTS = [
     Plant("one_per_person", two_ticket_types_for_one_person, STOCK),
     Plant("no_refusal_while_stock_remained", sold_out_before_anybody_came),
     Plant("no_refusal_while_stock_remained", sold_out_after_everybody_left),
+    Plant("linearizable", read_what_never_was),
+    Plant("linearizable", duplicate_of_nothing),
     Plant("nothing_after_deadline", sale_after_deadline),
     Plant("nothing_after_deadline", sale_after_deadline_mended),
     Plant("no_deadlock", met(IncidentKind.DEADLOCK)),
@@ -404,7 +428,8 @@ def test_the_law_cries_whatever_it_is_planted_in(plant: Plant) -> None:
     def cries(evidence: Evidence) -> None:
         broken = {violation.law for violation in judge(plant.sow(evidence)).violations}
         assert plant.law in broken
-        assert broken <= {plant.law} | plant.others
+        # No order explains what is wrong with a single answer or row either, where a search finds that out.
+        assert broken - {"linearizable"} <= {plant.law} | plant.others
 
     cries()
 

@@ -1,0 +1,121 @@
+"""Some order of the calls explains every answer, and the books at the end.
+
+Every call takes effect at one moment between its invocation and its answer; one whose outcome is unknown at
+one moment after its invocation, or never. There must be an order of these moments in which the sequential
+specification (`harness/model/sequential.py`) gives every answer that was given: linearizability (Herlihy and
+Wing 1990). It is judged for each event by itself. Refusals as invalid or for a passing reason need no
+explanation, since a target may have rules of its own, and nothing happened.
+
+This law sees what laws about single answers cannot: a number that was read and was true at no moment of the
+call, a "sold out" and a sale that explain each other away, an answer "duplicate" to somebody who has nothing.
+
+What it says about is the first call that nothing explains: up to its answer there is no order, up to just
+before there is one. The calls around it are listed in the order of their invocation, with times since the
+first.
+
+Small histories are searched exactly, and the books at the end have to be reachable too (Wing and Gong 1993,
+Lowe 2017). For large ones the calls are reduced to what they do to the counter of the ticket type, and the
+books are left to other laws; [history.md](history.md) says how. When neither comes to an end within its
+budget, the law is not judged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.laws._law import Law, UndecidedError
+from harness.laws._search import search
+from harness.model import Books, Violation
+from harness.model.history import Explained, parts
+from harness.model.operations import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.model import Call, Entry, Evidence, TicketType
+    from harness.model.history import Finding, Part
+
+BUDGET = 20_000
+"""How many configurations the exact search visits before it gives up."""
+
+
+def explain(
+    tickets: Iterable[TicketType], calls: Iterable[Call], books: Books | None = None, *, budget: int = BUDGET
+) -> list[Finding]:
+    """Return for each event whether some order explains its calls.
+
+    :param books: the state at the end, when it has to be reached as well.
+    :param budget: how many configurations the exact search may visit for each event.
+    """
+    return [_explain(part, books, budget) for part in parts(tickets, calls)]
+
+
+def told(finding: Finding, calls: Iterable[Call]) -> str:
+    """Return what was found out about an unexplainable history in words, times from its first call on."""
+    start = min((call.invoked for call in calls), default=0)
+    what = "" if finding.call is None else f"nothing explains {_told(finding.call, start)}; "
+    around = "; ".join(_told(call, start) for call in finding.around if call is not finding.call)
+    beside = f" Around it, in the order of invocation: {around}." if around else ""
+    return f"{what}{finding.reason}.{beside}"
+
+
+def _explain(part: Part, books: Books | None, budget: int) -> Finding:
+    return search(part, None if books is None else _of(books, part), budget=budget)
+
+
+def _of(books: Books, part: Part) -> Books:
+    """Return what the books say of one event."""
+    mine = {ticket.name for ticket in part.tickets}
+
+    def rows(entries: tuple[Entry, ...] | None) -> tuple[Entry, ...] | None:
+        return None if entries is None else tuple(entry for entry in entries if entry.ticket in mine)
+
+    return Books(
+        stock=tuple(stock for stock in books.stock if stock.ticket in mine),
+        entries=rows(books.entries),
+        holds=rows(books.holds),
+        waiting=rows(books.waiting),
+        refunds=rows(books.refunds),
+    )
+
+
+def _judge(evidence: Evidence) -> Iterator[Violation]:
+    undecided = ""
+    for finding in explain(evidence.scenario.tickets, evidence.history, evidence.books):
+        if finding.explained is Explained.NO:
+            yield _violation(finding, evidence)
+            undecided = ""
+            return
+        if finding.explained is Explained.UNDECIDED:
+            undecided = finding.reason
+    if undecided:
+        raise UndecidedError(undecided)
+
+
+def _violation(finding: Finding, evidence: Evidence) -> Violation:
+    ticket = f"{finding.ticket}: " if finding.ticket else ""
+    buyers = () if finding.call is None else (finding.call.operation.person,)
+    return Violation(
+        law=LAW.name,
+        message=f"{ticket}{told(finding, evidence.history)}",
+        ticket=finding.ticket,
+        buyers=buyers,
+    )
+
+
+def _told(call: Call, start: int) -> str:
+    """Return a call in words: ``ada's reserve (12.300 to 14.000 ms) was accepted``."""
+    operation, answer = call.operation, call.answer
+    begun = (call.invoked - start) / 1e6
+    over = "no answer" if call.completed is None else f"{(call.completed - start) / 1e6:.3f} ms"
+    numbers = "".join(
+        f", {value} {what}" for what in ("remaining", "sold") if (value := getattr(answer, what)) is not None
+    )
+    quantity = getattr(operation, "quantity", 1)
+    much = "" if quantity == 1 else f" of {quantity}"
+    outcome = answer.outcome.value.replace("_", " ")
+    kind = kind_of(operation).replace("_", " ")
+    return f"{operation.person}'s {kind}{much} ({begun:.3f} to {over}): {outcome}{numbers}"
+
+
+LAW = Law(name="linearizable", doc=__doc__ or "", judge=_judge)
