@@ -1,0 +1,84 @@
+"""Which tables and columns of a target carry its stock and its sales.
+
+A target that says so can be audited at every commit, from the log that Postgres writes anyway: nothing is
+asked of the target, and no committed state is missed. Two kinds of tables are enough for what is found in
+the wild: those with one row for each ticket type, which hold counters, and those with rows for what buyers
+have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Standing(StrEnum):
+    """What a row of a buyer's counts as."""
+
+    SOLD = "sold"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockTable:
+    """A table with one row for each ticket type."""
+
+    table: str
+    """As ``schema.table``."""
+    ticket: str
+    """The column that names the ticket type, as the sale does."""
+    remaining: str | None = None
+    """The column that counts what remains; ``None`` when no such counter is kept."""
+    sold: str | None = None
+    capacity: str | None = None
+    """The column with how many there are to sell in all."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        optional = (self.remaining, self.sold, self.capacity)
+        return (self.ticket, *(column for column in optional if column is not None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsTable:
+    """A table with rows for what buyers have."""
+
+    table: str
+    ticket: str
+    person: str | None = None
+    quantity: str | None = None
+    """The column with the number of units; ``None`` when every row stands for one."""
+    status: str | None = None
+    """The column that says whether the row stands; ``None`` when every row does."""
+    standing: Mapping[str, Standing] | None = None
+    """What a row counts as, by its status; others do not count. ``None``: all are sold."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        optional = (self.person, self.quantity, self.status)
+        return (self.ticket, *(column for column in optional if column is not None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """All tables that carry the stock of a target."""
+
+    stock: tuple[StockTable, ...] = ()
+    rows: tuple[RowsTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what says nothing.
+
+        :raises ValueError: when no table is named, or one twice.
+        """
+        names = [table.table for table in (*self.stock, *self.rows)]
+        if not names:
+            raise ValueError("a ledger needs at least one table")
+        if len(set(names)) != len(names):
+            raise ValueError(f"a table is named twice: {', '.join(names)}")
