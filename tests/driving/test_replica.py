@@ -1,0 +1,147 @@
+"""The replica of a target's books follows what the log tells, commit by commit."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.driving.replica import Replica, UnreadableLedgerError
+from harness.model import Entry, Stock
+from harness.model.ledger import Ledger, RowsTable, Standing, StockTable
+from harness.postgres.pgoutput import Change, ChangeKind, Transaction
+
+TICKETS = StockTable(table="public.tickets", ticket="id", remaining="left", capacity="size")
+RSVPS = RowsTable(
+    table="public.rsvps",
+    ticket="ticket_id",
+    person="who",
+    quantity="n",
+    status="status",
+    standing={"confirmed": Standing.SOLD, "cart": Standing.HELD},
+)
+PLAIN = RowsTable(table="public.seats", ticket="ticket_id")
+
+
+def replica(*rows: RowsTable) -> Replica:
+    return Replica(Ledger(stock=(TICKETS,), rows=rows or (RSVPS,)), {"7": "general", "8": "balcony"})
+
+
+def transaction(*changes: Change) -> Transaction:
+    return Transaction(1, 0, 0, changes)
+
+
+def inserted(table: str, *row: str | None) -> Change:
+    return Change(ChangeKind.INSERT, table, None, row)
+
+
+def updated(table: str, old: tuple[str | None, ...] | None, new: tuple[str | None, ...]) -> Change:
+    return Change(ChangeKind.UPDATE, table, old, new)
+
+
+def deleted(table: str, *row: str | None) -> Change:
+    return Change(ChangeKind.DELETE, table, row, None)
+
+
+OPENING = transaction(
+    inserted("public.tickets", "7", "2", "2"),
+    inserted("public.tickets", "8", "5", "5"),
+    inserted("public.tickets", "9", "100", "100"),
+)
+ADA = ("7", "ada", "1", "confirmed")
+
+
+def test_a_purchase_moves_a_unit_from_the_counter_to_the_rows() -> None:
+    """As of its commit, not before."""
+    books = replica()
+    assert books.take(OPENING)
+    before = books.books()
+    assert books.take(
+        transaction(
+            updated("public.tickets", ("7", "2", "2"), ("7", "1", "2")), inserted("public.rsvps", *ADA)
+        )
+    )
+    assert before.stock[0] == Stock(ticket="general", initial=2, remaining=2)
+    assert before.entries == ()
+    assert books.books().stock[0] == Stock(ticket="general", initial=2, remaining=1)
+    assert books.books().entries == (Entry(ticket="general", person="ada"),)
+
+
+def test_a_row_counts_as_its_status_says() -> None:
+    """A cart is held, a confirmed one is sold, anything else is nothing."""
+    books = replica()
+    books.take(OPENING)
+    cart = ("7", "ada", "2", "cart")
+    books.take(transaction(inserted("public.rsvps", *cart)))
+    assert books.books().stock[0].held == 2
+    assert books.books().holds == (Entry(ticket="general", person="ada", quantity=2),)
+    bought = ("7", "ada", "2", "confirmed")
+    books.take(transaction(updated("public.rsvps", cart, bought)))
+    assert (books.books().stock[0].held, books.books().holds) == (0, ())
+    assert books.books().entries == (Entry(ticket="general", person="ada", quantity=2),)
+    books.take(transaction(updated("public.rsvps", bought, ("7", "ada", "2", "cancelled"))))
+    assert books.books().entries == ()
+
+
+def test_two_rows_alike_are_two_rows() -> None:
+    """And one that goes leaves the other."""
+    books = replica()
+    books.take(transaction(inserted("public.rsvps", *ADA), inserted("public.rsvps", *ADA)))
+    assert len(books.books().entries or ()) == 2
+    books.take(transaction(deleted("public.rsvps", *ADA)))
+    assert len(books.books().entries or ()) == 1
+
+
+def test_other_sales_are_other_peoples_affair() -> None:
+    """Their rows are in the same tables, and change nothing here."""
+    books = replica()
+    books.take(OPENING)
+    before = books.books()
+    assert not books.take(
+        transaction(
+            inserted("public.rsvps", "9", "ben", "1", "confirmed"),
+            updated("public.tickets", ("9", "100", "100"), ("9", "99", "100")),
+            inserted("public.something", "7"),
+        )
+    )
+    assert books.books() == before
+
+
+def test_a_change_that_changes_no_number_is_no_new_state() -> None:
+    """Such as a new price, or the end of a cancelled row."""
+    books = replica()
+    books.take(OPENING)
+    assert not books.take(transaction(updated("public.tickets", ("7", "2", "2"), ("7", "2", "2"))))
+    assert not books.take(transaction(inserted("public.rsvps", "7", "ada", "1", "cancelled")))
+    assert not books.take(transaction(deleted("public.rsvps", "7", "ada", "1", "cancelled")))
+
+
+def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
+    """Every row is one unit sold, to nobody in particular; and nobody can hold anything."""
+    books = replica(PLAIN)
+    books.take(transaction(inserted("public.seats", "8")))
+    assert books.books().entries == (Entry(ticket="balcony", person=""),)
+    assert books.books().holds is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Change(ChangeKind.TRUNCATE, "public.rsvps", None, None), "was truncated"),
+        (updated("public.rsvps", None, ADA), "as they were"),
+        (inserted("public.tickets", "7", "many", "2"), "'many' where a whole number"),
+        (inserted("public.rsvps", "7", "ada", "1.5", "confirmed"), "'1.5' where a whole number"),
+    ],
+)
+def test_what_cannot_be_read_is_said(change: Change, message: str) -> None:
+    """Books that may be wrong are never judged."""
+    books = replica()
+    books.take(OPENING)
+    with pytest.raises(UnreadableLedgerError, match=message):
+        books.take(transaction(change))
+
+
+def test_a_ledger_that_names_nothing_or_a_table_twice_is_refused() -> None:
+    """It could not be read either."""
+    with pytest.raises(ValueError, match="at least one table"):
+        Ledger()
+    with pytest.raises(ValueError, match="named twice"):
+        Ledger(rows=(RSVPS, RSVPS))
