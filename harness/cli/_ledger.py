@@ -46,18 +46,18 @@ class Ledger:
                 self.report = event.report
         self._listen(event)
 
-    def settle(self, reason: str) -> Report:
-        """Return the report; when the run was cut off before it made one, make and announce it now.
+    def settle(self, *reasons: str) -> Report:
+        """Return the report; when nobody has made one, make it of what is known, and announce it now.
 
-        :param reason: why it was cut off.
+        :param reasons: why the run was cut off, if it was.
         """
         if self.report is None:
-            self(RunFinished(report=self._cut_off(reason), folder=self._folder))
+            self(RunFinished(report=self._made_up(reasons), folder=self._folder))
         assert self.report is not None  # noqa: S101  # set by the line above
         return self.report
 
-    def _cut_off(self, reason: str) -> Report:
-        verdict, reasons = combine(self._checks, self._not_run, (reason,))
+    def _made_up(self, troubles: tuple[str, ...]) -> Report:
+        verdict, reasons = combine(self._checks, self._not_run, troubles)
         return Report(
             verdict=verdict,
             reasons=reasons,

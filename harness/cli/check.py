@@ -15,6 +15,7 @@ from harness.cli._options import settings
 
 if TYPE_CHECKING:
     from harness.cli._policy import Session
+    from harness.driving.runner import Plan
 
 
 @click.command("check", help=__doc__)
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
 @click.pass_obj
 def check(session: Session, /, **chosen: Any) -> int:
     """Run the gate and return the verdict's exit code."""
-    return run_gate(
-        session,
-        chosen,
-        lambda: plan_of(
-            chosen,
-            engines=chosen["engine"],
-            rounds=chosen["rounds"],
-            schedules=chosen["max_schedules"],
-        ),
-    )
+    return run_gate(session, chosen, lambda: plan(chosen))
 
 
 COMMAND = check
+
+
+def plan(chosen: dict[str, Any]) -> Plan:
+    """Return what these settings of the command come to.
+
+    :raises UsageError: when a scenario, engine, law or target is named that does not exist.
+    """
+    return plan_of(
+        chosen,
+        engines=chosen["engine"],
+        rounds=chosen["rounds"],
+        schedules=chosen["max_schedules"],
+    )

@@ -12,7 +12,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.driving.checking import Subject, check, refusal
 from harness.driving.guard import install, works_in_place
@@ -25,13 +25,16 @@ from harness.model.verdict import combine
 from harness.postgres import provision, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from harness.driving.scenarios import ScenarioFile
     from harness.model.events import Event, Listener
     from harness.postgres import Server
+
+Copies: TypeAlias = "Callable[[str], AbstractAsyncContextManager[str]]"
+"""Makes the database of one check by a label, and yields its URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,16 @@ class Plan:
     def target_name(self) -> str:
         """What reports call the target, and what ``--target`` takes where there is such a word."""
         return self.spec or self.target.name
+
+    def subject(self, folder: Path) -> Subject:
+        """Return whom every check of the plan is about; logs go into ``folder``."""
+        return Subject(
+            target=self.target,
+            name=self.target_name,
+            folder=folder,
+            settings=self.settings,
+            laws=self.laws,
+        )
 
 
 async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
@@ -88,6 +101,24 @@ async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
     return run_.finish()
 
 
+async def copies(server: Server, plan: Plan) -> Copies:
+    """Load the target's schema into a template, and return what makes copies of it, by their label.
+
+    A target that works in place gets the database it is connected to, every time.
+
+    :raises UsageError: when that is not the database that was named.
+    """
+    target = plan.target
+    if works_in_place(target):
+        if server.kind != "url":
+            raise UsageError(
+                f"{target.name} is connected to a database of its own: name it with --database postgresql://…"
+            )
+        return lambda _: contextlib.nullcontext(plan.database)
+    template = await server.create_template(lambda url: install(target, url))
+    return lambda label: server.clone(template, label)
+
+
 class _Run:
     """The state of one run."""
 
@@ -115,12 +146,12 @@ class _Run:
             self.listen(CheckSkipped(not_run=skip))
         if not todo:
             return
-        template = await self._template(server)
+        make_copy = await copies(server, self.plan)
         limit = asyncio.timeout(self.plan.max_time - (time.monotonic() - self.begun))
         try:
             async with limit:
                 while todo:
-                    await self._one_check(server, template, *todo.pop(0))
+                    await self._one_check(make_copy, *todo.pop(0))
                     if not await server.alive():
                         self._leave_out(todo, "Postgres went away")
                         return
@@ -146,17 +177,6 @@ class _Run:
         self.listen(RunFinished(report=report, folder=self.folder))
         return report
 
-    async def _template(self, server: Server) -> str | None:
-        """Load the target's schema into a template; ``None`` for a target that works in place."""
-        target = self.plan.target
-        if not works_in_place(target):
-            return await server.create_template(lambda url: install(target, url))
-        if server.kind != "url":
-            raise UsageError(
-                f"{target.name} is connected to a database of its own: name it with --database postgresql://…"
-            )
-        return None
-
     def _drivable(self) -> Iterator[tuple[Scenario, Engine]]:
         """Yield what can be driven against this target; the rest is noted as not run."""
         for file in self.plan.scenarios:
@@ -173,19 +193,10 @@ class _Run:
             for engine_name, reason in refusals.items():
                 self._skip(file.name, engine_name, reason, asked_for=unanswered)
 
-    async def _one_check(
-        self, server: Server, template: str | None, scenario: Scenario, engine: Engine
-    ) -> None:
+    async def _one_check(self, make_copy: Copies, scenario: Scenario, engine: Engine) -> None:
         """Drive one scenario with one engine; what was found stays, however it ends."""
-        plan = self.plan
-        subject = Subject(
-            target=plan.target,
-            name=plan.target_name,
-            folder=self.folder,
-            settings=plan.settings,
-            laws=plan.laws,
-        )
-        database = self._database(server, template, f"{scenario.name}_{engine.name}")
+        database = make_copy(f"{scenario.name}_{engine.name}")
+        subject = self.plan.subject(self.folder)
         await check(subject, scenario, engine, database=database, listen=self._keep)
 
     def _keep(self, event: Event) -> None:
@@ -193,12 +204,6 @@ class _Run:
         if isinstance(event, CheckFinished):
             self.checks.append(event.check)
         self.listen(event)
-
-    def _database(self, server: Server, template: str | None, label: str) -> AbstractAsyncContextManager[str]:
-        """Return the check's own copy, or the database itself when the target works there already."""
-        if template is None:
-            return contextlib.nullcontext(self.plan.database)
-        return server.clone(template, label)
 
     def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
         for scenario, engine in todo:

@@ -23,7 +23,15 @@ _SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 def _make(spec: str) -> Target:
     module_name, _, attribute = spec.partition(":")
-    thing = _find(spec, _import(module_name), attribute)
+    return target_of(spec, _find(spec, _import(module_name), attribute))
+
+
+def target_of(spec: str, thing: Any) -> Target:
+    """Return the target that an object is, or that a class or function without parameters makes.
+
+    :param spec: what messages call it.
+    :raises UsageError: when it cannot be made, or does not speak the protocol.
+    """
     if inspect.isclass(thing) or inspect.isfunction(thing):
         try:
             thing = thing()
