@@ -120,7 +120,7 @@ async def _perform(
         elif leaves:
             answer = Answer(Outcome.UNKNOWN, detail="the client went away before the answer came")
         else:
-            answer = Answer(Outcome.UNKNOWN, detail=f"no answer within {patience.timeout:g} s")
+            answer = no_answer(patience.timeout)
     finally:
         await _stop(client, performing)
     completed = None if answer.outcome is Outcome.UNKNOWN else time.monotonic_ns()
@@ -171,6 +171,14 @@ def _abandon(client: Client) -> None:
     """Drop the client's connection; one that cannot even do that is forgotten all the same."""
     with contextlib.suppress(Exception):
         client.abandon()
+
+
+def no_answer(timeout: float) -> Answer:
+    """Return what a call comes to that nobody answered in time.
+
+    :param timeout: seconds.
+    """
+    return Answer(Outcome.UNKNOWN, detail=f"no answer within {timeout:g} s")
 
 
 def is_cancelled_from_outside() -> bool:

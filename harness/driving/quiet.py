@@ -7,6 +7,7 @@ after an unknown outcome the request may still be running, so the end of the las
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InconclusiveError
@@ -23,6 +24,7 @@ _BUSY = """
 """
 _PAUSE = 0.02
 _TIMEOUT = 5.0
+"""Seconds in which nothing came nearer to rest."""
 
 
 async def busy_sessions(monitor: asyncpg.Connection) -> str | None:
@@ -36,19 +38,24 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
 
     :param monitor: a connection of ours to the same database.
     :param alike: 1 where every answer has come; more where something may still be on its way.
-    :raises InconclusiveError: when that does not happen within five seconds.
+    :raises InconclusiveError: when five seconds pass in which that does not happen, and in which there are
+        no fewer busy sessions than before: where deadlocks are broken one after the other, the last are.
     """
     seen: Books | None = None
     busy: str | None = None
+    fewest: float = math.inf
     times = 0
     try:
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(_TIMEOUT) as limit:
             while times < alike:
                 if times or seen is not None:
                     await asyncio.sleep(_PAUSE)
                 busy = await busy_sessions(monitor)
                 if busy:
                     seen, times = None, 0
+                    if _sessions(busy) < fewest:
+                        fewest = _sessions(busy)
+                        limit.reschedule(asyncio.get_running_loop().time() + _TIMEOUT)
                     await asyncio.sleep(_PAUSE)
                     continue
                 books = await running.books(sale)
@@ -62,3 +69,7 @@ async def quiet_books(running: Running, sale: Any, monitor: asyncpg.Connection, 
     if seen is None:
         raise AssertionError("a reading was taken")
     return seen
+
+
+def _sessions(busy: str) -> int:
+    return len(busy.split(", "))

@@ -4,7 +4,9 @@ Every client is connected and warmed, prepares its first operation as far as it 
 barrier; over HTTP all but the last byte has then been sent. The barrier opens for all of them within
 microseconds. A run ends when every program has ended and the database has come to rest; then its evidence
 is judged, and the next run starts with fresh stock. Committed states are read all the while, so that an
-oversell that is mended before the end is seen too, if luck has it.
+oversell that is mended before the end is seen too, if luck has it. Postgres is asked how many deadlocks it
+broke, and, once somebody waits for long, whether anybody will ever let go of what is waited for; a run in
+which nobody would is the last.
 
 A burst finds races by luck, and says how much of it there was: in how many of its runs a law was broken.
 """
@@ -16,10 +18,11 @@ import contextlib
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.driving.gate import Barrier
+from harness.driving.incidents import watch
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import quiet_books
 from harness.laws import judge
@@ -29,9 +32,8 @@ from harness.postgres import connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import asyncpg
-
     from harness.driving.gate import BarrierGate
+    from harness.driving.incidents import Watch
     from harness.driving.tally import Tally
     from harness.driving.trial import Settings, Trial
     from harness.model import Books, Client, Phase, Program, Running, Scenario, Target
@@ -61,34 +63,46 @@ class Burst:
         trial.tally.planned = trial.settings.rounds
         limit = trial.settings.burst_time
         until = math.inf if limit is None else time.monotonic() + limit
-        async with trial.start(trial.database) as running, _crowd(trial, running) as crowd:
-            for _ in range(trial.settings.rounds):
-                await crowd.run(trial.tally)
-                if trial.is_over or time.monotonic() > until:
-                    return
+        async with _watched(trial) as watched:
+            async with trial.start(trial.database) as running, _crowd(trial, running, watched) as crowd:
+                for _ in range(trial.settings.rounds):
+                    stuck = await crowd.run(trial.tally)
+                    if stuck or trial.is_over or time.monotonic() > until:
+                        break
+            late = await watched.deadlocks_met()
+            if late and "no_deadlock" not in trial.tally.broken:
+                trial.tally.troubles.append(f"deadlocks counted too late to say in which run: {len(late)}")
 
 
 ENGINE = Burst()
 
 
 @contextlib.asynccontextmanager
-async def _crowd(trial: Trial, running: Running) -> AsyncIterator[_Crowd]:
-    """Connect a client for each program that runs at the same time, and keep them over all runs."""
+async def _watched(trial: Trial) -> AsyncIterator[Watch]:
+    """Open the connection that looks at the sessions of the others."""
     monitor = await connect(trial.database)
-    crowd = _Crowd(trial, running, monitor)
+    try:
+        yield await watch(monitor, trial.settings.operation_timeout)
+    finally:
+        monitor.terminate()
+
+
+@contextlib.asynccontextmanager
+async def _crowd(trial: Trial, running: Running, watched: Watch) -> AsyncIterator[_Crowd]:
+    """Connect a client for each program that runs at the same time, and keep them over all runs."""
+    crowd = _Crowd(trial, running, watched)
     try:
         await crowd.fill()
         yield crowd
     finally:
         await crowd.leave()
-        monitor.terminate()
 
 
 @dataclass(slots=True)
 class _Crowd:
     trial: Trial
     running: Running
-    monitor: asyncpg.Connection
+    watched: Watch
     clients: dict[int, Client] = field(default_factory=dict)
     """By place: the n-th program of every phase uses the n-th client."""
     usual_answer: float = _USUAL_ANSWER
@@ -105,14 +119,14 @@ class _Crowd:
                 async with asyncio.timeout(2):
                     await client.close()
 
-    async def run(self, tally: Tally) -> None:
-        """Run every phase once on fresh stock, and have what is left judged."""
-        scenario, running = self.trial.scenario, self.running
+    async def run(self, tally: Tally) -> bool:
+        """Run every phase once on fresh stock, have it judged, and say whether somebody got stuck."""
+        scenario, running, monitor = self.trial.scenario, self.running, self.watched.monitor
         sale = await running.open_sale(scenario.tickets)
         recorder = Recorder()
         states: list[Books] = []
         spread: float | None = None
-        async with _watching(self.running, sale, states):
+        async with _watching(self.running, sale, states), self.watched.looking():
             for number, phase in enumerate(scenario.phases):
                 await self.fill()
                 barrier = Barrier()
@@ -120,19 +134,27 @@ class _Crowd:
                 spread = barrier.spread() or spread
         history = recorder.history()
         unsure = any(call.outcome is Outcome.UNKNOWN for call in history)
-        books = await quiet_books(running, sale, self.monitor, alike=_ALIKE_WHEN_UNSURE if unsure else 1)
-        evidence = Evidence(scenario=scenario, history=history, books=books, states=tuple(states))
+        stuck = self.watched.stuck(history)
+        if stuck:
+            await self.watched.end_stuck()
+        books = await quiet_books(running, sale, monitor, alike=_ALIKE_WHEN_UNSURE if unsure else 1)
+        evidence = Evidence(
+            scenario=scenario,
+            history=history,
+            books=books,
+            states=tuple(states),
+            incidents=(*stuck, *await self.watched.deadlocks_met()) if self.watched.counts else None,
+        )
         if judge(evidence, tally.laws).violations:
             # What is broken may be mended a moment later by something that runs behind the answer; a
             # law about the end is judged at the end.
-            later = await quiet_books(running, sale, self.monitor, alike=_ALIKE_WHEN_UNSURE)
-            evidence = Evidence(
-                scenario=scenario, history=history, books=later, states=(*evidence.states, books)
-            )
+            later = await quiet_books(running, sale, monitor, alike=_ALIKE_WHEN_UNSURE)
+            evidence = replace(evidence, books=later, states=(*evidence.states, books))
         tally.add(evidence, spread=spread)
         answered = sorted(call.completed - call.invoked for call in history if call.completed is not None)
         if answered:
             self.usual_answer = answered[len(answered) // 2] / 1e9
+        return bool(stuck)
 
     async def _run_phase(
         self, sale: Any, number: int, phase: Phase, recorder: Recorder, barrier: Barrier, run: int

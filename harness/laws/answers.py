@@ -2,7 +2,9 @@
 
 A request that waits for ever, for a lock that nobody will let go of or for another request that waits for
 it, takes its buyer and its pooled connection out of the sale. The law is broken when an engine that decides
-who may go found that nobody could go on although somebody was not done.
+who may go found that nobody could go on although somebody was not done; and, in a burst, when the time for
+an answer was up while sessions waited for a lock of one that had done nothing for most of that time. A
+request that is merely slow, its lock held by somebody at work, is not accused.
 """
 
 from __future__ import annotations
@@ -22,11 +24,9 @@ if TYPE_CHECKING:
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     clients = of_kind(evidence, IncidentKind.STUCK)
     if clients:
-        yield Violation(
-            law="answers",
-            message=f"Nobody can go on any more, and no answer came for: {', '.join(clients)}.",
-            buyers=clients,
-        )
+        names = ", ".join(clients)
+        message = f"No answer came, and nobody was going to let go of what is waited for: {names}."
+        yield Violation(law="answers", message=message, buyers=clients)
 
 
 LAW = Law(name="answers", doc=__doc__ or "", judge=_judge, applies=incidents_were_watched)

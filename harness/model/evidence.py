@@ -98,9 +98,10 @@ class IncidentKind(StrEnum):
     DEADLOCK = "deadlock"
     """Error 40P01: Postgres ended a statement to break a cycle of waits."""
     SERIALIZATION = "serialization"
-    """Error 40001: a transaction could not be placed in any order, and has to be run again."""
+    """Error 40001: a transaction could not be placed in any order, and has to be run again. Seen only by
+    engines that see the statements."""
     STUCK = "stuck"
-    """The client could not go on, and neither could anybody else."""
+    """No answer came, and none was to be expected: whoever had the lock that was waited for did nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ class Incident:
     """One of them, and whom it hit."""
 
     kind: IncidentKind
-    client: str
+    client: str | None
+    """``None``: somebody of the run. Who is only known to an engine that sees the statements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

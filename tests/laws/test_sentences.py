@@ -268,8 +268,17 @@ def test_incidents_are_told_with_whom_they_hit_each_once() -> None:
     found = replace(evidence(), incidents=tuple(hit))
     deadlock, stuck = only("no_deadlock", found), only("answers", found)
     assert deadlock.message == "Postgres had to break a deadlock between buyers; it ended: ben."
-    assert stuck.message == "Nobody can go on any more, and no answer came for: ada, cleo."
+    assert stuck.message == "No answer came, and nobody was going to let go of what is waited for: ada, cleo."
     assert (deadlock.buyers, stuck.buyers) == (("ben",), ("ada", "cleo"))
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, "a deadlock"), (3, "3 deadlocks")])
+def test_deadlocks_that_were_only_counted_name_nobody(times: int, said: str) -> None:
+    """Where nobody knows whom they hit, the sentence says how many there were, and that."""
+    counted = (Incident(kind=IncidentKind.DEADLOCK, client=None),) * times
+    violation = only("no_deadlock", replace(evidence(), incidents=counted))
+    assert f"had to break {said} between buyers; it counts them" in violation.message
+    assert violation.buyers == ()
 
 
 @pytest.mark.parametrize("law", ["no_deadlock", "answers"])

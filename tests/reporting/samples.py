@@ -435,7 +435,9 @@ evidences = st.builds(
     books=_books,
     states=st.lists(_books, max_size=2).map(tuple),
     incidents=st.none()
-    | st.lists(st.builds(Incident, kind=st.sampled_from(IncidentKind), client=_texts), max_size=3).map(tuple),
+    | st.lists(
+        st.builds(Incident, kind=st.sampled_from(IncidentKind), client=st.none() | _texts), max_size=3
+    ).map(tuple),
 )
 _steps = st.builds(
     Step,
