@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Feature
-from harness.specimens._shop import (
+from harness.specimens._shop import ShopOfRows
+from harness.specimens._specimen import Specimen
+from harness.specimens._statements import (
     CLOSED,
     DUPLICATE,
     SOLD_OUT,
-    ShopOfRows,
     Ticket,
     count_left,
     has_rsvp,
     insert_rsvp,
 )
-from harness.specimens._specimen import Specimen
 
 if TYPE_CHECKING:
     import asyncpg

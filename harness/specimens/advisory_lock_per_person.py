@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import (
     DUPLICATE,
     SOLD_OUT,
-    Shop,
     Ticket,
     give_back,
     has_rsvp,
     insert_rsvp,
     read_counter,
 )
-from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
     import asyncpg

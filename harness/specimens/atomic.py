@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import DUPLICATE, ONE_PER_PERSON, SOLD_OUT, Shop, Ticket, insert_rsvp, take
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Specimen
+from harness.specimens._statements import DUPLICATE, ONE_PER_PERSON, SOLD_OUT, Ticket, insert_rsvp, take
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

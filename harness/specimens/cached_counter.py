@@ -10,16 +10,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import (
     ONE_PER_PERSON,
     SOLD_OUT,
-    Shop,
     Ticket,
     give_back,
     insert_rsvp,
     read_counter,
 )
-from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import (
     NO_SUCH_RSVP,
     ONE_PER_PERSON,
     NoneLeftError,
-    Shop,
     Ticket,
     give_back,
     insert_rsvp,
     take,
 )
-from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
     import asyncpg

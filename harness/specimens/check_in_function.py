@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._shop import ONE_PER_PERSON, SOLD_OUT, ShopOfRows, Ticket
+from harness.specimens._shop import ShopOfRows
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import ONE_PER_PERSON, SOLD_OUT, Ticket
 
 if TYPE_CHECKING:
     import asyncpg

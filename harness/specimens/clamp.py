@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import ONE_PER_PERSON, Shop, Ticket, insert_rsvp
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import ONE_PER_PERSON, Ticket, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg

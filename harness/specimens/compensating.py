@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import (
-    DUPLICATE,
-    SOLD_OUT,
-    Shop,
-    Ticket,
-    give_back,
-    has_rsvp,
-    insert_rsvp,
-    take,
-)
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import DUPLICATE, SOLD_OUT, Ticket, give_back, has_rsvp, insert_rsvp, take
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

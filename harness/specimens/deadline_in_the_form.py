@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Feature
-from harness.specimens._shop import ONE_PER_PERSON, NoneLeftError, Shop, Ticket, insert_rsvp, take
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Ticket, insert_rsvp, take
 
 if TYPE_CHECKING:
     import asyncpg

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import ONE_PER_PERSON, SOLD_OUT, ShopOfRows, Ticket, insert_rsvp
+from harness.specimens._shop import ShopOfRows
 from harness.specimens._specimen import Specimen
+from harness.specimens._statements import ONE_PER_PERSON, SOLD_OUT, Ticket, insert_rsvp
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

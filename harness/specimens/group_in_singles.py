@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import (
     DUPLICATE,
     ONE_PER_PERSON,
     SOLD_OUT,
-    Shop,
     Ticket,
     has_rsvp,
     insert_rsvp,
     take,
 )
-from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
     import asyncpg

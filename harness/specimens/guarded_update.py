@@ -10,16 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Feature
-from harness.specimens._shop import (
-    CLOSED,
-    ONE_PER_PERSON,
-    SOLD_OUT,
-    NoneLeftError,
-    Shop,
-    Ticket,
-    insert_rsvp,
-)
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Specimen
+from harness.specimens._statements import CLOSED, ONE_PER_PERSON, SOLD_OUT, NoneLeftError, Ticket, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from harness.model import Answer, Outcome
-from harness.specimens._shop import ONE_PER_PERSON, Shop, Ticket, give_back, insert_rsvp
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import ONE_PER_PERSON, Ticket, give_back, insert_rsvp
 
 if TYPE_CHECKING:
     from harness.model import Reserve

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import (
     DUPLICATE,
     ONE_PER_PERSON,
     SOLD_OUT,
-    Shop,
     Ticket,
     give_back,
     has_rsvp,
     insert_rsvp,
 )
-from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
     import asyncpg

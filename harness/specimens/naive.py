@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import DUPLICATE, SOLD_OUT, Shop, Ticket, has_rsvp, insert_rsvp
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import DUPLICATE, SOLD_OUT, Ticket, has_rsvp, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg

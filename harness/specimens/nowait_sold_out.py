@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import ONE_PER_PERSON, SOLD_OUT, Shop, Ticket, give_back, insert_rsvp
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import ONE_PER_PERSON, SOLD_OUT, Ticket, give_back, insert_rsvp
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import ONE_PER_PERSON, NoneLeftError, Returned, Shop, Ticket, insert_rsvp
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Specimen
+from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Returned, Ticket, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg

@@ -11,16 +11,16 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Specimen
+from harness.specimens._statements import (
     ONE_PER_PERSON,
     SOLD_OUT,
-    Shop,
     Ticket,
     give_back,
     insert_rsvp,
     read_counter,
 )
-from harness.specimens._specimen import Specimen
 
 if TYPE_CHECKING:
     import asyncpg

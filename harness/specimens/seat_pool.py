@@ -10,19 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import (
-    FREE_SEATS,
-    ONE_PER_PERSON,
-    SEATS,
-    NoneLeftError,
-    Returned,
-    Shop,
-    Ticket,
-    free_seats,
-    give_seats,
-    insert_rsvp,
-)
+from harness.specimens._seats import FREE_SEATS, SEATS, free_seats, give_seats
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Specimen
+from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Returned, Ticket, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg

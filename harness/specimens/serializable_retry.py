@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import (
+from harness.specimens._shop import ShopOfRows
+from harness.specimens._specimen import Specimen
+from harness.specimens._statements import (
     DUPLICATE,
     ONE_PER_PERSON,
     SOLD_OUT,
-    ShopOfRows,
     Ticket,
     count_left,
     has_rsvp,
     insert_rsvp,
 )
-from harness.specimens._specimen import Specimen
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

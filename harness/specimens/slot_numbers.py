@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.specimens._shop import (
+from harness.specimens._shop import Shop
+from harness.specimens._specimen import Specimen
+from harness.specimens._statements import (
     DUPLICATE,
     ONE_PER_PERSON,
     NoneLeftError,
     Returned,
-    Shop,
     Ticket,
     insert_rsvp,
 )
-from harness.specimens._specimen import Specimen
 
 if TYPE_CHECKING:
     from harness.model import Answer, Reserve

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import NoneLeftError, Shop, Ticket, insert_rsvp, take
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import NoneLeftError, Ticket, insert_rsvp, take
 
 if TYPE_CHECKING:
     import asyncpg

@@ -1,0 +1,56 @@
+"""More places are more places to sell: the counter goes up, and whoever asks can have them.
+
+Cancels serve the line; the change of the capacity was built by somebody else, for the organizer's page, and
+knows nothing of a line. The new places are for those who come now. No race is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.model import Feature
+from harness.specimens._box_office import DONE, TOO_SMALL, WAITING, BoxOffice
+from harness.specimens._specimen import Mistake, Specimen
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from harness.model import Answer, ChangeCapacity
+    from harness.specimens._statements import Ticket
+
+
+class CapacityForgetsLine(BoxOffice):
+    """See the module."""
+
+    name = "capacity_forgets_line"
+    supports = WAITING | {Feature.CAPACITY}
+
+    async def change_capacity(
+        self, db: asyncpg.Connection, ticket: Ticket, operation: ChangeCapacity
+    ) -> Answer:
+        """Move both numbers by the difference."""
+        async with self.transaction(db, ticket):
+            changed = await db.fetchval(
+                "UPDATE tickets SET quantity_initial = $2,"
+                " quantity_available = quantity_available + $2 - quantity_initial"
+                " WHERE id = $1 AND quantity_available + $2 - quantity_initial >= 0 RETURNING id",
+                ticket.id,
+                operation.capacity,
+            )
+        return TOO_SMALL if changed is None else DONE
+
+
+SPECIMEN = Specimen(
+    name="capacity_forgets_line",
+    doc=__doc__ or "",
+    target=CapacityForgetsLine(),
+    mistake=Mistake(
+        laws=frozenset({"waitlist_is_served"}),
+        scenario="capacity_raised_for_the_line",
+        engine="burst",
+        source=(
+            "freeCodeCamp/chapter, issue 2330: modifying the capacity of an event does not affect the "
+            "waitlist"
+        ),
+    ),
+)

@@ -1,0 +1,57 @@
+"""Find the hold, write the RSVP, delete the hold, each by itself and after the other.
+
+Deleting the hold when all is done is meant to keep it from being used twice. But it is done last: a second
+tab that asks in between finds the hold as well, and one hold makes two RSVPs. Deleting what is gone already
+is no error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.model import Answer, Outcome
+from harness.specimens._box_office import HOLDING, ONE_HOLD_PER_PERSON, BoxOffice
+from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import NO_SUCH_HOLD, write_rsvp
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from harness.model import Confirm
+    from harness.specimens._statements import Ticket
+
+
+class ConfirmInTwoTabs(BoxOffice):
+    """See the module."""
+
+    name = "confirm_in_two_tabs"
+    supports = HOLDING
+    constraints = ONE_HOLD_PER_PERSON
+
+    async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
+        """Find; write; delete."""
+        hold = int(operation.hold or 0)
+        quantity = await db.fetchval(
+            "SELECT quantity FROM holds"
+            " WHERE id = $1 AND user_id = $2 AND status = 'held' AND expires_at > now()",
+            hold,
+            operation.person,
+        )
+        if quantity is None:
+            return NO_SUCH_HOLD
+        rsvp = await write_rsvp(db, ticket, operation.person, quantity)
+        await db.execute("DELETE FROM holds WHERE id = $1", hold)
+        return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
+
+
+SPECIMEN = Specimen(
+    name="confirm_in_two_tabs",
+    doc=__doc__ or "",
+    target=ConfirmInTwoTabs(),
+    mistake=Mistake(
+        laws=frozenset({"one_per_person"}),
+        scenario="confirm_twice",
+        engine="explore",
+        source="race of a one-time token with itself: CWE-367",
+    ),
+)
