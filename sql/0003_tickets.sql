@@ -21,8 +21,9 @@ create table if not exists public.tickets (
     constraint tickets_id_of_event unique (id, event_id)
 );
 
-comment on column public.tickets.quantity_initial is 'What there was to sell when the sale opened.';
-comment on column public.tickets.quantity_available is 'What is left; equals quantity_initial minus the standing RSVPs.';
+comment on column public.tickets.quantity_initial is 'What there is to sell in all; change_capacity changes it.';
+comment on column public.tickets.quantity_available is
+    'What is left; equals quantity_initial minus the standing RSVPs and the holds.';
 comment on column public.tickets.purchase_deadline is 'The first moment at which nothing is sold any more; null: never.';
 
 create index if not exists tickets_of_event on public.tickets (event_id);

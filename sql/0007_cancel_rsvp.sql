@@ -1,4 +1,4 @@
--- Cancelling, which gives back exactly once.
+-- Cancelling, which gives back exactly once; what comes back goes to those who wait.
 --
 -- Lock order as in 0006: the RSVP, then the ticket.
 
@@ -19,15 +19,12 @@ begin
     returning r.* into cancelled;
 
     if found then
-        -- If this would exceed quantity_initial the books are wrong already; the constraint says so.
-        update public.tickets t
-           set quantity_available = t.quantity_available + 1
-         where t.id = cancelled.ticket_id;
+        perform public.give_back(cancelled.ticket_id, 1);
         return cancelled;
     end if;
 
     -- Asked again, perhaps because the first answer was lost: the same answer, and nothing given back.
-    select r.* into cancelled from public.rsvps r where r.id = p_rsvp_id;
+    select r.* into cancelled from public.rsvps r where r.id = p_rsvp_id and r.status = 'cancelled';
     if not found then
         raise exception using errcode = 'OS005', message = format('There is no RSVP %L.', p_rsvp_id);
     end if;
@@ -35,6 +32,30 @@ begin
 end
 $$;
 
--- Not for anon and authenticated: whoever learns an id could cancel somebody else's RSVP.
+-- The same for somebody of whom it is known who they are: nobody cancels somebody else's. Whose an RSVP is
+-- never changes, so that looking first is enough.
+create or replace function public.cancel_rsvp(p_rsvp_id uuid, p_user_id text)
+returns public.rsvps
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    owner text;
+begin
+    if coalesce(btrim(p_user_id), '') = '' then
+        raise exception using errcode = 'OS004', message = 'A user id is missing.';
+    end if;
+    select r.user_id into owner from public.rsvps r where r.id = p_rsvp_id;
+    if owner <> p_user_id then
+        raise exception using errcode = 'OS006',
+            message = format('The RSVP %L is somebody else''s.', p_rsvp_id);
+    end if;
+    return public.cancel_rsvp(p_rsvp_id);
+end
+$$;
+
+-- Not for anon and authenticated: whoever learns an id could cancel somebody else's RSVP, and say who they are.
 revoke all on function public.cancel_rsvp(uuid) from public, anon, authenticated;
+revoke all on function public.cancel_rsvp(uuid, text) from public, anon, authenticated;
 grant execute on function public.cancel_rsvp(uuid) to service_role;
+grant execute on function public.cancel_rsvp(uuid, text) to service_role;

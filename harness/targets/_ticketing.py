@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 
     from harness.model import TicketType
 
-# One statement, so one snapshot: the availability function is STABLE and sees what the statement sees.
+# One statement, so one snapshot: the availability function is STABLE and sees what the statement sees. Of
+# what was cancelled only what was refunded matters.
 _BOOKS = """
-    SELECT t.id AS ticket, t.quantity_initial, a.available, a.sold, r.id, r.user_id
+    SELECT t.id AS ticket, t.quantity_initial, a.available, a.sold,
+           r.id, r.user_id, r.status, r.waiting_number, f.rsvp_id IS NOT NULL AS refunded
     FROM unnest($1::bigint[]) AS e (id)
     CROSS JOIN LATERAL get_ticket_availability(e.id) AS a
     JOIN tickets t ON t.id = a.id
-    LEFT JOIN rsvps r ON r.ticket_id = t.id AND r.status = 'confirmed'
+    LEFT JOIN (rsvps r LEFT JOIN refunds f ON f.rsvp_id = r.id)
+        ON r.ticket_id = t.id AND (r.status IN ('waiting', 'held', 'confirmed') OR f.rsvp_id IS NOT NULL)
     ORDER BY t.id, r.created_at, r.id
+"""
+_RUN_OUT = """
+    UPDATE rsvps SET expires_at = clock_timestamp() - interval '1 second'
+    WHERE ticket_id = $1 AND user_id = $2 AND status = 'held'
 """
 
 
@@ -73,21 +80,47 @@ class TicketingBooks:
         """Read the counters, the function's own count and the rows, all of one moment."""
         rows = await self._db.fetch(_BOOKS, list(sale.events.values()))
         names = {identity: name for name, identity in sale.tickets.items()}
-        stock = {
-            row["ticket"]: Stock(
-                ticket=names[row["ticket"]],
-                initial=row["quantity_initial"],
-                remaining=row["available"],
-                sold=row["sold"],
+        stock: dict[str, Stock] = {}
+        entries: list[Entry] = []
+        holds: list[Entry] = []
+        waiting: list[tuple[int, Entry]] = []
+        refunds: list[Entry] = []
+        for row in rows:
+            ticket = names[row["ticket"]]
+            stock.setdefault(
+                ticket,
+                Stock(
+                    ticket=ticket,
+                    initial=row["quantity_initial"],
+                    remaining=row["available"],
+                    sold=row["sold"],
+                ),
             )
-            for row in rows
-        }
-        entries = tuple(
-            Entry(ticket=names[row["ticket"]], person=row["user_id"], reservation=str(row["id"]))
-            for row in rows
-            if row["id"] is not None
+            if row["id"] is None:
+                continue
+            entry = Entry(ticket=ticket, person=row["user_id"], reservation=str(row["id"]))
+            match row["status"]:
+                case "confirmed":
+                    entries.append(entry)
+                case "held":
+                    holds.append(entry)
+                    stock[ticket] = replace(stock[ticket], held=stock[ticket].held + 1)
+                case "waiting":
+                    waiting.append((row["waiting_number"], entry))
+            if row["refunded"]:
+                refunds.append(entry)
+        return Books(
+            stock=tuple(stock.values()),
+            entries=tuple(entries),
+            holds=tuple(holds),
+            waiting=tuple(entry for _, entry in sorted(waiting, key=lambda place: place[0])),
+            refunds=tuple(refunds),
         )
-        return Books(stock=tuple(stock.values()), entries=entries)
+
+
+async def run_out(connection: asyncpg.Connection, ticket_id: str, person: str) -> None:
+    """Move the time of what is held for a person into the past, as if they had waited so long."""
+    await connection.execute(_RUN_OUT, ticket_id, person)
 
 
 async def install(database: str) -> None:

@@ -1,31 +1,61 @@
 """The shipped ticketing functions, called directly: one database session for each buyer.
 
-Reserve is ``create_rsvp``, cancel is ``cancel_rsvp``, availability is ``get_ticket_availability``, each an
-autocommit statement of its own. The default target.
+Reserve is ``create_rsvp``, cancel is ``cancel_rsvp``, availability is ``get_ticket_availability``, and so on,
+each an autocommit statement of its own. Notices are heard on a connection beside them. The default target.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
 
-from harness.model import Answer, Cancel, Feature, Outcome, ReadAvailability, Reserve, not_offered
+from harness.model import (
+    Answer,
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Expire,
+    Feature,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Outcome,
+    ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 from harness.postgres import connect, is_connection_lost
 from harness.targets import _ticketing
 from harness.targets._kind import Kind
 from harness.ticketing import (
+    CHANNEL,
     DuplicateRsvpError,
     RetryableError,
     SoldOutError,
     TicketingError,
     cancel_rsvp,
+    change_capacity,
+    confirm_hold,
+    create_group_rsvp,
+    create_hold,
     create_rsvp,
+    expire_holds,
     get_ticket_availability,
+    get_ticket_sales,
+    join_waitlist,
+    leave_waitlist,
+    read_notice,
+    refund_rsvp,
+    release_hold,
 )
 
 if TYPE_CHECKING:
@@ -42,15 +72,16 @@ _OUTCOMES: Mapping[type[TicketingError], Outcome] = {
 """Every other refusal is for good."""
 
 _NO_TICKET = "no-such-ticket"
+_NO_ID = UUID(int=0)
+
+_AVAILABLE = "SELECT quantity_available FROM tickets WHERE id = $1"
 
 
 class SqlTarget:
     """See the module."""
 
     name = "sql"
-    supports = frozenset(
-        {Feature.RESERVE, Feature.CANCEL, Feature.AVAILABILITY, Feature.DEADLINE, Feature.DISCONNECT}
-    )
+    supports = frozenset(Feature) - {Feature.QUANTITY, Feature.PROOF}
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""
@@ -59,8 +90,8 @@ class SqlTarget:
     @contextlib.asynccontextmanager
     async def start(self, database: str, folder: Path) -> AsyncIterator[RunningSql]:  # noqa: ARG002  # no logs
         """Connect to a database that holds the functions."""
-        async with _ticketing.ticketing_books(database) as books:
-            yield RunningSql(database, books)
+        async with _ticketing.ticketing_books(database) as books, _listening(database) as listener:
+            yield RunningSql(database, books, listener)
 
 
 @dataclass(slots=True)
@@ -69,10 +100,11 @@ class RunningSql:
 
     database: str
     _books: _ticketing.TicketingBooks
+    _listener: Listener
 
     async def connect(self, name: str) -> SqlClient:  # noqa: ARG002  # one session is like another
         """Return a client whose statements are prepared."""
-        client = SqlClient(await connect(self.database))
+        client = SqlClient(await connect(self.database), self._listener)
         await client.warm()
         return client
 
@@ -86,33 +118,64 @@ class RunningSql:
 
 
 @dataclass(slots=True)
+class Listener:
+    """Listens to the notices, and remembers the last one of each ticket."""
+
+    _db: asyncpg.Connection
+    _last: dict[str, int] = field(default_factory=dict)
+    """What is available by the ticket's id, as told last."""
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def listen(self) -> None:
+        """Begin."""
+        await self._db.add_listener(CHANNEL, self._hear)
+
+    async def remaining(self, ticket_id: str) -> int:
+        """Return what the last notice said; where there was none yet, what is available.
+
+        Postgres sends a session what it has for it before it says that a statement is done, so that after
+        one everything has arrived that was committed before it.
+        """
+        async with self._one_at_a_time:
+            available: int = await self._db.fetchval(_AVAILABLE, ticket_id)
+        return self._last.get(ticket_id, available)
+
+    def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        notice = read_notice(str(payload))
+        self._last[notice.ticket_id] = notice.available
+
+
+@contextlib.asynccontextmanager
+async def _listening(database: str) -> AsyncIterator[Listener]:
+    """Listen for the length of a block."""
+    db = await connect(database)
+    try:
+        listener = Listener(db)
+        await listener.listen()
+        yield listener
+    finally:
+        db.terminate()
+
+
+@dataclass(slots=True)
 class SqlClient:
     """One buyer's session."""
 
     _db: asyncpg.Connection
+    _listener: Listener
 
     async def warm(self) -> None:
         """Have the functions planned before anybody counts the time: reserve and cancel what is not there."""
         with contextlib.suppress(TicketingError):
             await self._reserve(0, _NO_TICKET, "nobody")
         with contextlib.suppress(TicketingError):
-            await cancel_rsvp(self._db, UUID(int=0))
+            await cancel_rsvp(self._db, _NO_ID, "nobody")
 
     async def perform(self, sale: _ticketing.Sale, operation: Operation, gate: Gate) -> Answer:
         """Call one function."""
         await gate()
         try:
-            match operation:
-                case Reserve():
-                    return await self._reserve(
-                        sale.event_of[operation.ticket], sale.tickets[operation.ticket], operation.person
-                    )
-                case Cancel():
-                    return await self._cancel(operation)
-                case ReadAvailability():
-                    return await self._availability(sale, operation)
-                case _:
-                    return not_offered(operation)
+            return await self._perform(sale, operation)
         except TicketingError as error:
             outcome = _OUTCOMES.get(type(error), Outcome.INVALID)
             return Answer(outcome, detail=str(error))
@@ -121,27 +184,82 @@ class SqlClient:
                 return Answer(Outcome.UNKNOWN, detail=type(error).__name__)
             raise
 
+    async def _perform(self, sale: _ticketing.Sale, operation: Operation) -> Answer:
+        event = sale.event_of[operation.ticket]
+        ticket = sale.tickets[operation.ticket]
+        person = operation.person
+        match operation:
+            case Reserve():
+                return await self._reserve(event, ticket, person)
+            case Cancel():
+                cancelled = await cancel_rsvp(self._db, _id(operation.reservation), person)
+                return Answer(Outcome.ACCEPTED, reservation=str(cancelled.id))
+            case ReadAvailability():
+                return await self._availability(event, ticket)
+            case Hold():
+                held = await create_hold(self._db, event_id=event, user_id=person, ticket_id=ticket)
+                return Answer(Outcome.ACCEPTED, reservation=str(held.hold.id), remaining=held.remaining)
+            case Confirm():
+                made = await confirm_hold(self._db, _id(operation.hold), name=person, email=_email(person))
+                return Answer(Outcome.ACCEPTED, reservation=str(made.rsvp.id), remaining=made.remaining)
+            case Release():
+                await release_hold(self._db, _id(operation.hold))
+            case Expire():
+                await _ticketing.run_out(self._db, ticket, person)
+                await expire_holds(self._db)
+            case ReserveGroup():
+                return await self._reserve_group(event, ticket, operation.members)
+            case JoinWaitlist():
+                await join_waitlist(
+                    self._db,
+                    event_id=event,
+                    user_id=person,
+                    name=person,
+                    email=_email(person),
+                    ticket_id=ticket,
+                )
+            case LeaveWaitlist():
+                await leave_waitlist(self._db, event, person)
+            case ChangeCapacity():
+                await change_capacity(self._db, ticket, operation.capacity)
+            case Refund():
+                await refund_rsvp(self._db, _id(operation.reservation))
+            case ReadNotice():
+                remaining = await self._listener.remaining(ticket)
+                return Answer(Outcome.ACCEPTED, remaining=remaining)
+            case ReadSales():
+                sales = await get_ticket_sales(self._db, ticket)
+                return Answer(Outcome.ACCEPTED, sold=sales[-1].standing if sales else 0)
+        return Answer(Outcome.ACCEPTED)
+
     async def _reserve(self, event: int, ticket: str, person: str) -> Answer:
         made = await create_rsvp(
             self._db,
             event_id=event,
             user_id=person,
             name=person,
-            email=f"{person}@example.com",
+            email=_email(person),
             ticket_id=ticket,
         )
         return Answer(Outcome.ACCEPTED, reservation=str(made.rsvp.id), remaining=made.remaining)
 
-    async def _cancel(self, operation: Cancel) -> Answer:
-        if operation.reservation is None:
-            return Answer(Outcome.INVALID, detail="nothing to cancel")
-        await cancel_rsvp(self._db, UUID(operation.reservation))
-        return Answer(Outcome.ACCEPTED, reservation=operation.reservation)
+    async def _reserve_group(self, event: int, ticket: str, members: Sequence[str]) -> Answer:
+        made = await create_group_rsvp(
+            self._db,
+            event_id=event,
+            ticket_id=ticket,
+            user_ids=members,
+            names=members,
+            emails=[_email(member) for member in members],
+        )
+        return Answer(
+            Outcome.ACCEPTED, group=tuple(str(rsvp.id) for rsvp in made.rsvps), remaining=made.remaining
+        )
 
-    async def _availability(self, sale: _ticketing.Sale, operation: ReadAvailability) -> Answer:
-        rows = await get_ticket_availability(self._db, sale.event_of[operation.ticket])
+    async def _availability(self, event: int, ticket: str) -> Answer:
+        rows = await get_ticket_availability(self._db, event)
         available = {row.id: row.available for row in rows}
-        return Answer(Outcome.ACCEPTED, remaining=available[sale.tickets[operation.ticket]])
+        return Answer(Outcome.ACCEPTED, remaining=available[ticket])
 
     async def close(self) -> None:
         """Close the session."""
@@ -151,6 +269,15 @@ class SqlClient:
     def abandon(self) -> None:
         """Drop the session without a word."""
         self._db.terminate()
+
+
+def _id(name: str | None) -> UUID:
+    """Return the id that an earlier answer gave; where there was none, one that nothing has."""
+    return _NO_ID if name is None else UUID(name)
+
+
+def _email(person: str) -> str:
+    return f"{person}@example.com"
 
 
 KIND = Kind(

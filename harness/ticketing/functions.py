@@ -6,7 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.ticketing.rows import AvailabilityRow, RsvpRow, TicketRow
+from harness.ticketing.rows import (
+    AvailabilityRow,
+    HoldRow,
+    RefundRow,
+    RsvpRow,
+    SalesRow,
+    TicketRow,
+    WaitlistRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +69,68 @@ CREATE_RSVP = SqlFunction(
     extra={"remaining": "integer"},
 )
 CANCEL_RSVP = SqlFunction(name="cancel_rsvp", arguments={"p_rsvp_id": "uuid"}, row=RsvpRow)
+CANCEL_OWN_RSVP = SqlFunction(
+    name="cancel_rsvp", arguments={"p_rsvp_id": "uuid", "p_user_id": "text"}, row=RsvpRow
+)
+CREATE_HOLD = SqlFunction(
+    name="create_hold",
+    arguments={"p_event_id": "bigint", "p_user_id": "text", "p_ticket_id": "text", "p_seconds": "integer"},
+    row=HoldRow,
+    columns="(answer.hold).*, answer.remaining",
+    extra={"remaining": "integer"},
+)
+CONFIRM_HOLD = SqlFunction(
+    name="confirm_hold",
+    arguments={
+        "p_hold_id": "uuid",
+        "p_name": "text",
+        "p_email": "text",
+        "p_payment_proof_url": "text",
+    },
+    row=RsvpRow,
+    columns="(answer.rsvp).*, answer.remaining",
+    extra={"remaining": "integer"},
+)
+RELEASE_HOLD = SqlFunction(name="release_hold", arguments={"p_hold_id": "uuid"}, row=HoldRow)
+EXPIRE_HOLDS = SqlFunction(
+    name="expire_holds", arguments={"p_limit": "integer"}, row=int, columns="answer as expired"
+)
+CREATE_GROUP_RSVP = SqlFunction(
+    name="create_group_rsvp",
+    arguments={
+        "p_event_id": "bigint",
+        "p_ticket_id": "text",
+        "p_user_ids": "text[]",
+        "p_names": "text[]",
+        "p_emails": "text[]",
+    },
+    row=RsvpRow,
+    columns="(answer.rsvp).*, answer.remaining",
+    extra={"remaining": "integer"},
+)
+JOIN_WAITLIST = SqlFunction(
+    name="join_waitlist",
+    arguments={
+        "p_event_id": "bigint",
+        "p_user_id": "text",
+        "p_name": "text",
+        "p_email": "text",
+        "p_ticket_id": "text",
+    },
+    row=WaitlistRow,
+    columns="(answer.place).*, answer.position",
+    extra={"position": "integer"},
+)
+LEAVE_WAITLIST = SqlFunction(
+    name="leave_waitlist", arguments={"p_event_id": "bigint", "p_user_id": "text"}, row=WaitlistRow
+)
+CHANGE_CAPACITY = SqlFunction(
+    name="change_capacity", arguments={"p_ticket_id": "text", "p_capacity": "integer"}, row=TicketRow
+)
+REFUND_RSVP = SqlFunction(name="refund_rsvp", arguments={"p_rsvp_id": "uuid"}, row=RefundRow)
+GET_TICKET_SALES = SqlFunction(
+    name="get_ticket_sales", arguments={"p_ticket_id": "text", "p_bucket": "interval"}, row=SalesRow
+)
 
 FUNCTIONS = (
     DECREMENT_TICKET_QUANTITY,
@@ -68,4 +138,15 @@ FUNCTIONS = (
     GET_TICKET_AVAILABILITY,
     CREATE_RSVP,
     CANCEL_RSVP,
+    CANCEL_OWN_RSVP,
+    CREATE_HOLD,
+    CONFIRM_HOLD,
+    RELEASE_HOLD,
+    EXPIRE_HOLDS,
+    CREATE_GROUP_RSVP,
+    JOIN_WAITLIST,
+    LEAVE_WAITLIST,
+    CHANGE_CAPACITY,
+    REFUND_RSVP,
+    GET_TICKET_SALES,
 )

@@ -1,6 +1,6 @@
 """Refusals of the ticketing system, told apart by SQLSTATE, never by the words of a message.
 
-``OS001``-``OS005`` are raised by the functions in ``sql/``. An error that is in no table here, such as
+``OS001``-``OS007`` are raised by the functions in ``sql/``. An error that is in no table here, such as
 a violated constraint of the books, passes through untouched: it is a bug, and it should be seen.
 """
 
@@ -29,7 +29,7 @@ class SoldOutError(TicketingError):
 
 
 class DuplicateRsvpError(TicketingError):
-    """The person already has a standing RSVP for the event."""
+    """The person already has a standing RSVP for the event, or a hold; who joins a line waits already."""
 
     code = "duplicate_rsvp"
 
@@ -41,15 +41,28 @@ class SaleClosedError(TicketingError):
 
 
 class InvalidRsvpError(TicketingError):
-    """A value that cannot be: missing, malformed, too long, or more given back than was taken."""
+    """A value that cannot be: missing, malformed, too long, more given back than was taken; or something that
+    cannot be asked for as things are, such as waiting for what is to be had."""
 
     code = "invalid"
 
 
 class NotFoundError(TicketingError):
-    """No such event, ticket or RSVP, or the ticket belongs to another event."""
+    """No such event, ticket, RSVP, hold or place in line, or the ticket belongs to another event."""
 
     code = "not_found"
+
+
+class NotOwnerError(TicketingError):
+    """The RSVP is somebody else's."""
+
+    code = "not_owner"
+
+
+class HoldExpiredError(TicketingError):
+    """The hold's time has run out, be it while waiting for others."""
+
+    code = "hold_expired"
 
 
 class IdempotencyKeyReusedError(TicketingError):
@@ -70,6 +83,8 @@ _BY_SQLSTATE: Mapping[str, type[TicketingError]] = {
     "OS003": SaleClosedError,
     "OS004": InvalidRsvpError,
     "OS005": NotFoundError,
+    "OS006": NotOwnerError,
+    "OS007": HoldExpiredError,
     "40001": RetryableError,  # serialization_failure
     "40P01": RetryableError,  # deadlock_detected
     "53300": RetryableError,  # too_many_connections

@@ -33,11 +33,13 @@ class TicketRow:
     quantity_available: int
     purchase_deadline: datetime | None
     created_at: datetime
+    notice_number: int
+    """How often what is available has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RsvpRow:
-    """A row of ``rsvps``."""
+    """A row of ``rsvps``: a person's place at an event."""
 
     id: UUID
     event_id: int
@@ -47,9 +49,16 @@ class RsvpRow:
     email: str
     payment_proof_url: str | None
     status: str
-    """``confirmed`` while it stands, then ``cancelled``."""
+    """``confirmed`` while it stands, then ``cancelled``; for other places see ``sql/0004_rsvps.sql``."""
     created_at: datetime
+    """When it was confirmed."""
     cancelled_at: datetime | None
+    price_paid: Decimal | None
+    """``None`` for what was bought before prices were written down."""
+    expires_at: datetime | None
+    """When the hold that it was would have run out; ``None`` when it was none."""
+    waiting_number: int | None
+    """Who waits with a smaller number is served first; ``None`` for who does not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,86 @@ class RsvpCreated:
     rsvp: RsvpRow
     remaining: int
     """Units of the ticket left after this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCreated:
+    """What ``create_group_rsvp`` answers."""
+
+    rsvps: tuple[RsvpRow, ...]
+    """One for each member, in the order in which they were named."""
+    remaining: int
+    """Units of the ticket left after these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """A row of ``holds``."""
+
+    id: UUID
+    """The RSVP gets the same once it is confirmed."""
+    event_id: int
+    ticket_id: str
+    user_id: str
+    status: str
+    """``held``, then ``confirmed``, ``released`` or ``expired``."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCreated:
+    """What ``create_hold`` answers."""
+
+    hold: HoldRow
+    remaining: int
+    """Units of the ticket left after this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitlistRow:
+    """A row of ``waitlist``: a place in line."""
+
+    id: UUID
+    """The RSVP gets the same once the person is served."""
+    event_id: int
+    ticket_id: str
+    user_id: str
+    name: str
+    email: str
+    number: int
+    """The smallest is served first. Numbers have gaps; see :attr:`WaitlistJoined.position`."""
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitlistJoined:
+    """What ``join_waitlist`` answers."""
+
+    place: WaitlistRow
+    position: int
+    """1 for who is served next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRow:
+    """A row of ``refunds``."""
+
+    rsvp_id: UUID
+    amount: Decimal
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalesRow:
+    """A row of what ``get_ticket_sales`` returns: a stretch of time in which something happened."""
+
+    bucket_start: datetime
+    sold: int
+    """RSVPs made in that time, whatever became of them."""
+    cancelled: int
+    """RSVPs cancelled in that time."""
+    standing: int
+    """RSVPs that stood at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +175,18 @@ class PaymentProofRow:
     created_at: datetime
 
 
-Row = TypeVar("Row", EventRow, TicketRow, RsvpRow, AvailabilityRow, PaymentProofRow)
+Row = TypeVar(
+    "Row",
+    EventRow,
+    TicketRow,
+    RsvpRow,
+    HoldRow,
+    WaitlistRow,
+    RefundRow,
+    SalesRow,
+    AvailabilityRow,
+    PaymentProofRow,
+)
 
 
 def to_row(kind: type[Row], record: Mapping[str, Any]) -> Row:
