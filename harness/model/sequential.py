@@ -178,7 +178,7 @@ class State:
             case Confirm():
                 if self._hold(operation) is None:
                     yield _invalid("no such hold")
-                elif self._stands(operation.person, ticket.event):
+                if self._stands(operation.person, ticket.event):
                     yield Answer(Outcome.DUPLICATE, detail="one reservation for one person and event")
             case Release():
                 if self._hold(operation) is None:
