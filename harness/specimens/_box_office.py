@@ -104,7 +104,7 @@ class BoxOffice(Shop):
             case Release():
                 return await self.release(db, ticket, operation)
             case Expire():
-                await run_out(db, ticket, operation)
+                await self.run_out(db, ticket, operation)
                 return await self.sweep(db, ticket)
             case ReserveGroup() if not 0 < len(set(operation.members)) == len(operation.members):
                 return Answer(Outcome.INVALID, detail="nobody, or somebody twice")
@@ -168,6 +168,15 @@ class BoxOffice(Shop):
                 return NO_SUCH_HOLD
             await self.restock(db, Returned(ticket, quantity))
         return DONE
+
+    async def run_out(self, db: asyncpg.Connection, ticket: Ticket, operation: Expire) -> None:
+        """Let an hour pass for what the person holds."""
+        await db.execute(
+            "UPDATE holds SET expires_at = now() - interval '1 hour'"
+            " WHERE ticket_id = $1 AND user_id = $2 AND status = 'held'",
+            ticket.id,
+            operation.person,
+        )
 
     async def sweep(self, db: asyncpg.Connection, ticket: Ticket) -> Answer:
         """Give back what is held and has run out: only who turned the row gives it back."""
@@ -309,16 +318,6 @@ async def insert_hold(db: asyncpg.Connection, ticket: Ticket, operation: Hold) -
         operation.quantity,
     )
     return Answer(Outcome.ACCEPTED, reservation=str(hold))
-
-
-async def run_out(db: asyncpg.Connection, ticket: Ticket, operation: Expire) -> None:
-    """Let an hour pass for the person's holds of the ticket type."""
-    await db.execute(
-        "UPDATE holds SET expires_at = now() - interval '1 hour'"
-        " WHERE ticket_id = $1 AND user_id = $2 AND status = 'held'",
-        ticket.id,
-        operation.person,
-    )
 
 
 async def insert_place(db: asyncpg.Connection, ticket: Ticket, person: str) -> None:

@@ -74,11 +74,12 @@ _BOOKS = """
     ORDER BY t.id, e.place
 """
 _RSVPS = (
-    "SELECT 'rsvp' AS kind, r.id, r.user_id, r.quantity, r.id AS place"
+    "SELECT 'rsvp' AS kind, r.id::text, r.user_id, r.quantity, r.id AS place"
     " FROM rsvps r WHERE r.ticket_id = t.id AND r.status = 'confirmed'"
 )
-_PLACES = "SELECT 'place', w.id, w.user_id, 1, w.id FROM waitlist w WHERE w.ticket_id = t.id"
-_REFUNDS = "SELECT 'refund', f.rsvp_id, f.user_id, f.quantity, f.id FROM refunds f WHERE f.ticket_id = t.id"
+_REFUNDS = (
+    "SELECT 'refund', f.rsvp_id::text, f.user_id, f.quantity, f.id FROM refunds f WHERE f.ticket_id = t.id"
+)
 _CHANNEL = "ticket_availability"
 
 
@@ -200,9 +201,9 @@ class ShopClient:
 def _books_query(shop: Shop) -> str:
     parts = [_RSVPS]
     if Feature.HOLD in shop.supports:
-        parts.append(f"SELECT 'hold', h.id, h.user_id, h.quantity, h.id FROM {shop.holds}")  # noqa: S608  # the specimen's own SQL
+        parts.append(f"SELECT 'hold', h.id::text, h.user_id, h.quantity, 0 FROM {shop.holds}")  # noqa: S608  # the specimen's own SQL
     if Feature.WAITLIST in shop.supports:
-        parts.append(_PLACES)
+        parts.append(f"SELECT 'place', w.id::text, w.user_id, 1, w.id FROM {shop.line}")  # noqa: S608  # likewise
     if Feature.REFUND in shop.supports:
         parts.append(_REFUNDS)
     return _BOOKS.format(
@@ -216,7 +217,7 @@ def _entries(rows: Iterable[asyncpg.Record], kind: str) -> tuple[Entry, ...]:
             ticket=row["name"],
             person=row["user_id"],
             quantity=row["quantity"],
-            reservation=str(row["id"]),
+            reservation=row["id"],
         )
         for row in rows
         if row["kind"] == kind

@@ -51,6 +51,8 @@ class Shop(ABC):
     """SQL for how many units of ``t`` are held."""
     holds: ClassVar[str] = "holds h WHERE h.ticket_id = t.id AND h.status = 'held'"
     """SQL for where the holds of ``t`` are found, when it keeps any."""
+    line: ClassVar[str] = "waitlist w WHERE w.ticket_id = t.id"
+    """SQL for where those are found who wait for ``t``, when there is a line."""
 
     def is_valid(self, operation: Reserve) -> bool:
         """Look at a request before anything is done for it."""
@@ -117,11 +119,17 @@ class Shop(ABC):
     @contextlib.asynccontextmanager
     async def start(self, database: str, folder: Path) -> AsyncIterator[RunningShop]:  # noqa: ARG002  # writes no log
         """Open the connection that puts stock on sale and reads the books."""
-        db = await connect(database)
-        try:
-            yield RunningShop(self, database, db)
-        finally:
-            db.terminate()
+        async with self.equipped(database) as shop:
+            db = await connect(database)
+            try:
+                yield RunningShop(shop, database, db)
+            finally:
+                db.terminate()
+
+    @contextlib.asynccontextmanager
+    async def equipped(self, database: str) -> AsyncIterator[Shop]:  # noqa: ARG002  # most need nothing
+        """Yield the shop with what it needs beside the connections of its clients."""
+        yield self
 
 
 class ShopOfRows(Shop):
