@@ -71,6 +71,7 @@ async def check(
                     scenario=scenario,
                     start=lambda url: started(subject.target, url, subject.folder),
                     target=subject.name,
+                    supports=subject.target.supports,
                     database=url,
                     settings=subject.settings,
                     tally=tally,

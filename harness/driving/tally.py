@@ -50,6 +50,8 @@ class Tally:
     exhausted: bool | None = None
     probability: float | None = None
     """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
+    coverage: Counter[str] = field(default_factory=Counter)
+    """How often what was reached, where an engine draws its own programs."""
     troubles: list[str] = field(default_factory=list)
     """What went wrong on the way, one line each; every one makes a pass inconclusive."""
     _started: float = field(default_factory=time.monotonic)
@@ -123,6 +125,7 @@ class Tally:
             orders=self.orders,
             exhausted=self.exhausted,
             probability=self.probability,
+            coverage=dict(self.coverage),
             seconds=round(time.monotonic() - self._started, 3),
         )
 

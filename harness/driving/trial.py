@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from harness.driving.tally import Tally
-    from harness.model import Running, Scenario, Target
+    from harness.model import Feature, Running, Scenario, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,10 @@ class Settings:
     """Draw schedules at random for bugs of this depth, rather than run all."""
     every_violation: bool = False
     """Go on exploring after the first schedule that breaks a law."""
+    profile: str = "gate"
+    """How many examples are drawn, and what is kept of them: ``gate`` or ``nightly``."""
+    stateful_time: float | None = None
+    """Seconds for drawing the examples of one scenario; ``None`` leaves that to the profile."""
     until: tuple[str, ...] | None = None
     """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
 
@@ -53,6 +57,8 @@ class Trial:
     """Starts the target on a database URL: the check's own, or one that leads there another way."""
     target: str
     """What ``--target`` was given."""
+    supports: frozenset[Feature] = frozenset()
+    """What the target can do."""
     database: str
     """URL of the check's own database; what it shows of sessions belongs to this check."""
     settings: Settings

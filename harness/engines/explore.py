@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.driving.guard import works_in_place
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.pct import draw, probability
-from harness.exploring.shrinking import Found, make_failure
+from harness.exploring.shrinking import Found, make_failure, most_telling
 from harness.exploring.stage import stage
 from harness.model import Feature
 
@@ -131,7 +131,7 @@ class Explore:
                 made,
                 found,
                 conflicts,
-                law=new[0],
+                law=most_telling(new),
                 target=trial.target,
                 isolation=trial.settings.isolation,
                 until=time.monotonic() + _SHRINKING,

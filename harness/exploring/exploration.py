@@ -21,12 +21,12 @@ from harness.exploring.pct import draw
 from harness.exploring.search import Search, is_repetition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from harness.exploring.conflicts import Conflicts
     from harness.exploring.events import Event, Trace
     from harness.exploring.search import Sleep, Task
-    from harness.exploring.stage import Performance, Stage
+    from harness.exploring.stage import Chooser, Performance, Stage
     from harness.model import Phase, Scenario
 
 
@@ -95,6 +95,8 @@ class Exploration:
     phase: int
     conflicts: Conflicts
     preemptions: int | None = None
+    earlier: Callable[[], Mapping[int, Chooser]] = dict
+    """Makes the schedules of other phases, for each run anew; those without one run one after another."""
     schedules: int = 0
     """Schedules run to their end; those that turned out to repeat another are not counted."""
     redundant: int = 0
@@ -182,7 +184,12 @@ class Exploration:
         luck = random.Random(f"{self.scenario.name}/{self.phase}/{self._probes}")  # noqa: S311  # repeatable
         self._probes += 1
         chooser = draw(luck, clients, _DEPTH, self._longest)
-        return await self.stage.perform(self.scenario, self.phase, chooser, self.conflicts.isolation)
+        return await self._run(chooser)
+
+    async def _run(self, chooser: Chooser) -> Performance:
+        return await self.stage.perform(
+            self.scenario, self.phase, chooser, self.conflicts.isolation, self.earlier()
+        )
 
     async def _perform(self, search: Search, task: Task, budget: Budget) -> Performance | None:
         """Run a task until it runs as it did before, a few times at most; ``None`` when it never does.
@@ -196,9 +203,7 @@ class Exploration:
         for attempt in range(ATTEMPTS):
             budget.schedules -= 1
             try:
-                performance = await self.stage.perform(
-                    self.scenario, self.phase, Follower(search, task), self.conflicts.isolation
-                )
+                performance = await self._run(Follower(search, task))
             except DivergedError:
                 continue
             if performance.overtaken:

@@ -61,12 +61,26 @@ class Recording:
     """Chooses as was chosen before."""
 
     choices: Sequence[str]
+    lenient: bool = False
+    """Where the one who was chosen cannot go, take another: the target does other steps now."""
     _made: int = field(default=0)
 
-    def __call__(self, _able: frozenset[str], _fresh: frozenset[str], _steps: Sequence[Event]) -> str | None:
+    def __call__(self, able: frozenset[str], _fresh: frozenset[str], _steps: Sequence[Event]) -> str | None:
         """Return who goes next; ``None`` after the last choice."""
         self._made += 1
-        return self.choices[self._made - 1] if self._made <= len(self.choices) else None
+        if self._made > len(self.choices):
+            return None
+        chosen = self.choices[self._made - 1]
+        return min(able) if self.lenient and chosen not in able else chosen
+
+
+def earlier_schedules(failure: Failure, *, lenient: bool = False) -> dict[int, Recording]:
+    """Return the schedules of the phases that came before the failure's own."""
+    return {
+        phase: Recording(choices, lenient)
+        for phase, choices in enumerate(failure.earlier)
+        if choices and phase != failure.phase
+    }
 
 
 async def replay_failure(
@@ -129,9 +143,16 @@ async def perform_again(made: Stage, failure: Failure) -> Performance:
 
     :raises DivergedError: when a client that was let go then cannot go now, a few times in a row.
     """
+    isolation = (await made.monitor.conflicts(failure.isolation)).isolation
     for attempt in range(ATTEMPTS):
         try:
-            performance = await made.perform(failure.scenario, failure.phase, Recording(failure.choices))
+            performance = await made.perform(
+                failure.scenario,
+                failure.phase,
+                Recording(failure.choices),
+                isolation,
+                earlier_schedules(failure),
+            )
         except DivergedError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -191,6 +212,7 @@ async def _explore_instead(made: Stage, failure: Failure, difference: str) -> Re
         failure.scenario,
         failure.phase,
         await made.monitor.conflicts(failure.isolation),
+        earlier=lambda: earlier_schedules(failure, lenient=True),
     )
     budget = Budget(schedules=_SCHEDULES, until=time.monotonic() + _SECONDS)
     steps: tuple[Step, ...] = ()

@@ -21,13 +21,16 @@ from harness.laws import judge
 from harness.model import Failure, Phase, Program, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.exploring.conflicts import Conflicts
+    from harness.exploring.events import Trace
     from harness.exploring.stage import Performance, Stage
+    from harness.model import Evidence
 
 REPLAYS = 10
 """How often a failure is run again before it is reported."""
+_EXPLANATION = "linearizable"
 _TRIES = 150
 """Schedules one smaller scenario may take."""
 
@@ -39,6 +42,11 @@ class Found:
     scenario: Scenario
     phase: int
     performance: Performance
+
+
+def most_telling(laws: Sequence[str]) -> str:
+    """Return the law to make a failure of: any other says more than that a history cannot be explained."""
+    return next((law for law in laws if law != _EXPLANATION), laws[0])
 
 
 async def make_failure(
@@ -56,16 +64,83 @@ async def make_failure(
     :param law: the law that it must go on breaking.
     :param until: the moment of the monotonic clock, in seconds, from which it is taken as it is.
     """
+    return await confirmed(
+        made,
+        await smaller_failure(
+            made, found, conflicts, law=law, target=target, isolation=isolation, until=until
+        ),
+    )
+
+
+async def smaller_failure(
+    made: Stage,
+    found: Found,
+    conflicts: Conflicts,
+    *,
+    law: str,
+    target: str,
+    isolation: str | None,
+    until: float,
+) -> Failure:
+    """Shrink what was found, and return it as a failure that is yet to be run again."""
     found = await _smaller(made, found, conflicts, law, until)
     found = await _fewer_switches(made, found, conflicts, law)
-    failure = _failure(found, law, target, isolation)
+    return failure_of(
+        found.performance.evidence,
+        found.performance.trace,
+        phase=found.phase,
+        law=law,
+        target=target,
+        isolation=isolation,
+    )
+
+
+async def confirmed(made: Stage, failure: Failure) -> Failure:
+    """Run a failure again ten times, and return it with how often it broke the law."""
     again = 0
     for _ in range(REPLAYS):
         try:
             again += bool(broken_again((await perform_again(made, failure)).evidence, failure))
         except DivergedError:
             continue
-    return replace(failure, reproduced=again)
+    return replace(failure, replayed=REPLAYS, reproduced=again)
+
+
+def failure_of(
+    evidence: Evidence,
+    trace: Trace,
+    *,
+    phase: int,
+    law: str,
+    target: str,
+    isolation: str | None,
+    earlier: tuple[tuple[str, ...], ...] = (),
+) -> Failure:
+    """Return a run that broke a law as a failure to keep, not yet run again.
+
+    :param trace: of the phase that ran under the schedule.
+    :param earlier: who was let go in each phase before it that ran under a schedule too.
+    """
+    # Asked for by name: the scenario may leave this law out, and the person have named it.
+    first = judge(evidence, [law]).violations[0]
+    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
+    identity = repr((target, evidence.scenario, phase, *earlier, trace.chosen, isolation, law))
+    return Failure(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
+        target=target,
+        scenario=evidence.scenario,
+        phase=phase,
+        isolation=isolation,
+        choices=trace.chosen,
+        steps=steps_of(trace),
+        laws=(law, *others),
+        message=first.message,
+        replayed=0,
+        reproduced=0,
+        preemptions=trace.preemptions,
+        earlier=earlier,
+        answers=answers_of(evidence, phase),
+    )
 
 
 async def _smaller(made: Stage, found: Found, conflicts: Conflicts, law: str, until: float) -> Found:
@@ -139,26 +214,3 @@ async def _fewer_switches(made: Stage, found: Found, conflicts: Conflicts, law: 
     if better and judge(performance.evidence, [law]).violations:
         return replace(found, performance=performance)
     return found
-
-
-def _failure(found: Found, law: str, target: str, isolation: str | None) -> Failure:
-    trace, evidence = found.performance.trace, found.performance.evidence
-    # Asked for by name: the scenario may leave this law out, and the person have named it.
-    first = judge(evidence, [law]).violations[0]
-    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
-    identity = repr((target, found.scenario, found.phase, trace.chosen, isolation, law))
-    return Failure(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
-        target=target,
-        scenario=found.scenario,
-        phase=found.phase,
-        isolation=isolation,
-        choices=trace.chosen,
-        steps=steps_of(trace),
-        laws=(law, *others),
-        message=first.message,
-        replayed=REPLAYS,
-        reproduced=0,
-        preemptions=trace.preemptions,
-        answers=answers_of(evidence, found.phase),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.driving.gate import OpenGate
@@ -17,12 +18,12 @@ from harness.model import Evidence, Outcome
 from harness.wire import Proxy, address_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from typing import Any
 
     from harness.exploring.events import Event, Trace
-    from harness.model import Books, Client, Running, Scenario
+    from harness.model import Books, Call, Client, Incident, Program, Running, Scenario, TicketType
 
     Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
 
@@ -31,6 +32,7 @@ _IDLE = 0.1
 """Seconds of listening to what the application does of its own accord."""
 _COMPANY = 0.005
 """Seconds in which the other statements of a request arrive, if it sends several at once."""
+_NO_SCHEDULES: Mapping[int, Chooser] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,128 @@ class Performance:
     """Something could only be held together with something else, or happened in an order nobody chose."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What one phase did that ran under a schedule."""
+
+    trace: Trace
+    commits: int
+    """Commits after each of which the books were read."""
+    waits: int
+    """Statements that waited for a lock."""
+    outside: bool
+    """A request was seen waiting outside Postgres."""
+    stuck: bool
+    isolation: Isolation
+    """The strongest level that any transaction was seen to use."""
+    overtaken: bool
+    """The line for a lock was not kept; see the conductor."""
+    opaque: bool
+    """Something could only be held together with something else, or happened in an order nobody chose."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One open sale on a stage: its phases, one after another, and what they leave.
+
+    The books may be read after any of them; what was read then is one of the states seen on the way.
+    """
+
+    stage: Stage
+    sale: Any
+    isolation: Isolation
+    """The level of transactions that name none."""
+    _recorder: Recorder = field(default_factory=Recorder)
+    _phases: int = 0
+    _states: list[Books] = field(default_factory=list)
+    _incidents: list[Incident] = field(default_factory=list)
+    _rest: Books | None = None
+    """The books after the last phase, if they were read."""
+    _shown: bool = False
+    """The last state seen on the way is the one in which the last phase ended."""
+    _stuck: bool = False
+
+    async def alone(self, programs: Sequence[Program]) -> None:
+        """Run a phase in which each program runs by itself, one after another."""
+        number = self._begin()
+        for place, program in enumerate(programs):
+            client = await self.stage.client(place)
+            await self.stage.run_alone(place, client, self.sale, program, number, self._recorder)
+
+    async def under_schedule(self, programs: Sequence[Program], choose: Chooser) -> Ran:
+        """Run a phase in which ``choose`` says who goes next; see the conductor.
+
+        :raises DivergedError: when it names a client that cannot go.
+        """
+        number = self._begin()
+        places = [(program, await self.stage.client(place)) for place, program in enumerate(programs)]
+        conductor = self.stage.conductor(self.isolation)
+        stuck = False
+        try:
+            async with self.stage.proxy.controlled(conductor):
+                await conductor.run(
+                    places,
+                    self.sale,
+                    phase=number,
+                    recorder=self._recorder,
+                    choose=choose,
+                    committed=self._look,
+                )
+        except StuckError:
+            stuck = True
+        finally:
+            # Also after a divergence: what was cut off then must not be used in the next run.
+            for place in [place for place, usable in enumerate(conductor.usable) if not usable]:
+                self.stage.forget(place)
+        self._shown, self._stuck = conductor.has_shown_all, self._stuck or stuck
+        self._incidents += conductor.incidents
+        trace = conductor.trace()
+        return Ran(
+            trace=trace,
+            commits=conductor.commits,
+            waits=sum(bool(event.waited_for) for event in trace.events),
+            outside=conductor.outside,
+            stuck=stuck,
+            isolation=conductor.isolation,
+            overtaken=conductor.overtaken,
+            opaque=bool(conductor.coarse) or conductor.unordered,
+        )
+
+    async def evidence(self, scenario: Scenario) -> Evidence:
+        """Read the books once everything is quiet, and return what there is to judge by now.
+
+        :param scenario: what ran, phase by phase.
+        """
+        history = self._recorder.history()
+        if self._rest is None:
+            self._rest = await self._quiet(history)
+        return Evidence(
+            scenario=scenario,
+            history=history,
+            books=self._rest,
+            states=tuple(self._states),
+            incidents=tuple(self._incidents),
+        )
+
+    async def _quiet(self, history: Sequence[Call]) -> Books:
+        running, db = self.stage.running, self.stage.monitor.db
+        unsure = self._stuck or any(call.outcome is Outcome.UNKNOWN for call in history)
+        if self._shown and not unsure and not await busy_sessions(db):
+            return self._states.pop()
+        return await quiet_books(running, self.sale, db, alike=4 if unsure else 1)
+
+    async def _look(self) -> None:
+        self._states.append(await self.stage.running.books(self.sale))
+
+    def _begin(self) -> int:
+        """Return the number of the phase that begins now."""
+        if self._rest is not None:
+            self._states.append(self._rest)
+        self._rest, self._shown = None, False
+        self._phases += 1
+        return self._phases - 1
+
+
 @dataclass(slots=True)
 class Stage:
     """See the module."""
@@ -68,68 +192,52 @@ class Stage:
     _memory: Memory = field(default_factory=Memory)
     _runs: int = 0
 
+    async def open(
+        self, tickets: Sequence[TicketType], isolation: Isolation = Isolation.READ_COMMITTED
+    ) -> Session:
+        """Put fresh stock on sale.
+
+        :param isolation: the level of transactions that name none.
+        """
+        return Session(self, await self.running.open_sale(tickets), isolation)
+
     async def perform(
-        self, scenario: Scenario, phase: int, choose: Chooser, isolation: Isolation = Isolation.READ_COMMITTED
+        self,
+        scenario: Scenario,
+        phase: int,
+        choose: Chooser,
+        isolation: Isolation = Isolation.READ_COMMITTED,
+        earlier: Mapping[int, Chooser] = _NO_SCHEDULES,
     ) -> Performance:
         """Run a scenario on fresh stock, one phase of it under a schedule.
 
-        :param phase: the phase that runs under the schedule; in the others each program runs by itself,
-            one after another.
+        :param phase: the phase that runs under the schedule.
+        :param earlier: schedules of other phases; in those without one each program runs by itself, one
+            after another.
         :param isolation: the level of transactions that name none.
+        :raises DivergedError: when a schedule names a client that cannot go.
         """
-        sale = await self.running.open_sale(scenario.tickets)
-        recorder = Recorder()
-        states: list[Books] = []
-
-        async def look() -> None:
-            states.append(await self.running.books(sale))
-
-        conductor: Conductor | None = None
-        stuck = False
+        session = await self.open(scenario.tickets, isolation)
+        ran: dict[int, Ran] = {}
         for number, each in enumerate(scenario.phases):
-            places = [(program, await self._client(place)) for place, program in enumerate(each.programs)]
-            if number != phase:
-                for place, (program, client) in enumerate(places):
-                    await self._alone(place, client, sale, program, number, recorder)
-                continue
-            conductor = self._conductor(isolation)
-            self._runs += 1
-            try:
-                async with self.proxy.controlled(conductor):
-                    await conductor.run(
-                        places, sale, phase=number, recorder=recorder, choose=choose, committed=look
-                    )
-            except StuckError:
-                stuck = True
-            finally:
-                # Also after a divergence: what was cut off then must not be used in the next run.
-                for place in [place for place, usable in enumerate(conductor.usable) if not usable]:
-                    del self._clients[place]
-        if conductor is None:
+            chooser = choose if number == phase else earlier.get(number)
+            if chooser is None:
+                await session.alone(each.programs)
+            else:
+                ran[number] = await session.under_schedule(each.programs, chooser)
+        judged = ran.get(phase)
+        if judged is None:
             raise IndexError(f"the scenario has no phase {phase}")
-        history = recorder.history()
-        unsure = stuck or any(call.outcome is Outcome.UNKNOWN for call in history)
-        last = phase == len(scenario.phases) - 1
-        if last and not unsure and conductor.has_shown_all and not await busy_sessions(self.monitor.db):
-            books = states.pop()
-        else:
-            books = await quiet_books(self.running, sale, self.monitor.db, alike=4 if unsure else 1)
         return Performance(
             phase=phase,
-            trace=conductor.trace(),
-            evidence=Evidence(
-                scenario=scenario,
-                history=history,
-                books=books,
-                states=tuple(states),
-                incidents=tuple(conductor.incidents),
-            ),
-            commits=conductor.commits,
-            outside=conductor.outside,
-            stuck=stuck,
-            isolation=conductor.isolation,
-            overtaken=conductor.overtaken,
-            opaque=bool(conductor.coarse) or conductor.unordered,
+            trace=judged.trace,
+            evidence=await session.evidence(scenario),
+            commits=sum(each.commits for each in ran.values()),
+            outside=any(each.outside for each in ran.values()),
+            stuck=any(each.stuck for each in ran.values()),
+            isolation=max(each.isolation for each in ran.values()),
+            overtaken=any(each.overtaken for each in ran.values()),
+            opaque=any(each.opaque for each in ran.values()),
         )
 
     async def listen(self) -> None:
@@ -137,19 +245,29 @@ class Stage:
         async with self.proxy.controlled(self._conductor(Isolation.READ_COMMITTED)):
             await asyncio.sleep(_IDLE)
 
-    def _conductor(self, isolation: Isolation) -> Conductor:
+    def conductor(self, isolation: Isolation) -> Conductor:
+        """Return a conductor for one more phase under a schedule."""
+        self._runs += 1
+        return self._conductor(isolation, unsure=self._runs == 1)
+
+    def _conductor(self, isolation: Isolation, *, unsure: bool = True) -> Conductor:
         # The first run goes slowly, to learn whether requests send several statements at once.
-        unsure = self._runs == 0 or self._memory.fans_out
-        limits = Limits(statement=self.timeout, company=_COMPANY if unsure else 0.0)
+        slowly = unsure or self._memory.fans_out
+        limits = Limits(statement=self.timeout, company=_COMPANY if slowly else 0.0)
         return Conductor(self.monitor, self.proxy.sessions, limits, self._memory, isolation)
 
-    async def _client(self, place: int) -> Client:
+    async def client(self, place: int) -> Client:
+        """Return the client of that place, connected."""
         if place not in self._clients:
             self._clients[place] = await self.running.connect(f"client-{place + 1}")
         return self._clients[place]
 
-    async def _alone(
-        self, place: int, client: Client, sale: Any, program: Any, phase: int, recorder: Recorder
+    def forget(self, place: int) -> None:
+        """Connect a fresh client for that place the next time."""
+        del self._clients[place]
+
+    async def run_alone(
+        self, place: int, client: Client, sale: Any, program: Program, phase: int, recorder: Recorder
     ) -> None:
         """Run one program while nobody else does anything."""
         usable = await drive_program(
@@ -162,7 +280,7 @@ class Stage:
             patience=Patience(self.timeout),
         )
         if not usable:
-            del self._clients[place]
+            self.forget(place)
 
     async def leave(self) -> None:
         """Close the clients' connections."""

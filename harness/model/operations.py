@@ -252,7 +252,12 @@ if set(_KINDS) != set(get_args(Operation)) or set(FEATURE_OF) != set(_KINDS):
 
 def kind_of(operation: Operation) -> str:
     """Return the name of the operation's kind, as in files and reports."""
-    return _KINDS[type(operation)]
+    return kind_name(type(operation))
+
+
+def kind_name(kind: type[Operation]) -> str:
+    """Return the name of a kind of operation."""
+    return _KINDS[kind]
 
 
 def features_of(operation: Operation) -> frozenset[Feature]:

@@ -40,7 +40,7 @@ class Failure:
     scenario: Scenario
     """The smallest that still fails, as data: later changes of the scenario's file do not touch it."""
     phase: int
-    """Which phase ran under the schedule; those before it ran one program after another."""
+    """Which phase ran under the schedule."""
     isolation: str | None
     """Default isolation level of the sessions, where one was asked for."""
     choices: tuple[str, ...]
@@ -56,6 +56,11 @@ class Failure:
     """In how many of them the same law was broken."""
     preemptions: int
     """How often a client is left in it although it could go on."""
+    earlier: tuple[tuple[str, ...], ...] = ()
+    """For each phase before it who was let go, in order; where nobody is named, or for a phase that is not
+    listed, one program ran after another."""
+    reproduction: str = ""
+    """How Hypothesis draws it again, where Hypothesis drew it: a decorator, as Hypothesis writes it."""
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What each client of that phase was told, operation by operation: values of
     :class:`~harness.model.Outcome`."""

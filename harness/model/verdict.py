@@ -101,6 +101,10 @@ class Check:
     """Every inequivalent schedule was run, and none was opaque."""
     probability: float | None = None
     """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
+    coverage: Mapping[str, int] = field(default_factory=dict)
+    """How often what was reached, where an engine draws its own programs: steps, steps with overlapping
+    requests, how often stock ran out, waits for locks, and for each kind of operation how often it was asked
+    for and accepted."""
     seconds: float = 0.0
 
 

@@ -353,6 +353,7 @@ _checks = st.builds(
     orders=st.none() | _counts,
     exhausted=st.none() | st.booleans(),
     probability=st.none() | st.floats(min_value=0, max_value=1),
+    coverage=st.dictionaries(st.sampled_from(["steps", "sold_out"]), _counts),
     seconds=_times,
 )
 _skips = st.builds(NotRun, scenario=_texts, engine=_texts, reason=_texts, asked_for=st.booleans())

@@ -1,0 +1,149 @@
+"""stateful: programs and schedules drawn by Hypothesis, checked step by step against the specification.
+
+A Hypothesis state machine draws what up to three clients do, out of all kinds of operations that the scenario
+uses, and then the schedule under which it runs: the target stands behind a proxy, as in ``explore``, so that
+nothing happens in an order that was not drawn. Then the books are read and every law is judged, the one
+that asks for a sequential explanation of the whole history among them, before the next step is drawn.
+A failure shrinks to the fewest operations and context switches, and is run again before it is reported.
+
+The stock is scaled down, so that the second or third buyer gets the last unit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.drawing.bridge import Bridge
+from harness.drawing.vocabulary import vocabulary_of
+from harness.drawing.walk import Walk
+from harness.driving.guard import works_in_place
+from harness.exploring.conductor import DivergedError
+from harness.exploring.replaying import broken_again, perform_again
+from harness.exploring.shrinking import Found, confirmed, failure_of, smaller_failure
+from harness.exploring.stage import stage
+from harness.model import Feature
+from harness.model.events import Noticed
+
+if TYPE_CHECKING:
+    from harness.drawing.search import Search
+    from harness.driving.trial import Settings, Trial
+    from harness.exploring.stage import Stage
+    from harness.model import Failure, Scenario, Target
+
+_CLIENTS = 3
+_SHRINKING = 5.0
+"""Seconds for making a failure smaller than Hypothesis left it."""
+_NOT_AGAIN = (
+    "{} / {}: {} was broken, and then not once when the same was run again: it was seen, and cannot be "
+    "reproduced, since the target does not do the same every time"
+)
+_STEP = 120.0
+"""Seconds that one step of an example may take at most: every statement in it has a bound of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stateful:
+    """The engine; see the module."""
+
+    name: str = "stateful"
+    doc: str = __doc__ or ""
+
+    def crowd(self, settings: Settings) -> int | None:
+        """Take three clients unless somebody asks for more."""
+        return settings.buyers or _CLIENTS
+
+    def refuses(self, scenario: Scenario, target: Target) -> str | None:
+        """Leave out what happens at the client's end of the line, and targets it cannot stand before."""
+        if works_in_place(target):
+            return "the target is connected to its database already, so nothing can stand between them"
+        if Feature.DISCONNECT in scenario.needs:
+            return "a client that goes away is no order of statements"
+        return None
+
+    async def drive(self, trial: Trial) -> None:
+        """Draw examples until one breaks a law or the profile's budget is spent."""
+        settings = trial.settings
+        async with stage(
+            trial.database,
+            trial.start,
+            isolation=settings.isolation,
+            timeout=settings.operation_timeout,
+            tls=settings.proxy_tls,
+        ) as made:
+            search = await self._search(trial, made)
+            if search.broken is not None and search.law is not None:
+                await self._keep(trial, made, search.broken, search.law, search.reproduction)
+
+    async def _search(self, trial: Trial, made: Stage) -> Search:
+        # Hypothesis takes a while to load, and most commands need none of it.
+        from harness.drawing.profiles import PROFILES, hypothesis_settings
+        from harness.drawing.search import Drawing, Search
+
+        settings = trial.settings
+        profile = PROFILES[settings.profile]
+        vocabulary = vocabulary_of(trial.scenario, trial.supports)
+        scenario = replace(trial.scenario, tickets=vocabulary.tickets)
+        isolation = (await made.monitor.conflicts(settings.isolation)).isolation
+        bridge = Bridge(_STEP)
+        search = Search(
+            bridge=bridge,
+            tally=trial.tally,
+            walk=lambda: Walk(made, scenario, isolation),
+            kinds=vocabulary.kinds,
+            examples=profile.examples,
+            until=time.monotonic() + (settings.stateful_time or profile.seconds),
+            shrinking=profile.shrinking,
+            laws=settings.until,
+        )
+        drawing = Drawing(
+            settings=hypothesis_settings(profile, vocabulary.steps(profile.steps), None),
+            seed=f"{settings.seed}/{scenario.name}",
+            clients=settings.buyers or _CLIENTS,
+        )
+        await bridge.serve(lambda: search.run(vocabulary, drawing))
+        return search
+
+    async def _keep(self, trial: Trial, made: Stage, walk: Walk, law: str, reproduction: str) -> None:
+        """Keep the smallest example that broke the law, made smaller still where its schedule allows that.
+
+        Hypothesis shrinks what it drew. Which orders of the steps mean the same, it does not know.
+        """
+        settings = trial.settings
+        failure = failure_of(
+            walk.last_evidence,
+            walk.ran[-1].trace,
+            phase=len(walk.phases) - 1,
+            law=law,
+            target=trial.target,
+            isolation=settings.isolation,
+            earlier=walk.earlier,
+        )
+        if not any(walk.earlier):
+            failure = await self._smaller(made, failure)
+        failure = await confirmed(made, replace(failure, reproduction=reproduction))
+        if not failure.reproduced:
+            trial.tally.listen(Noticed(message=_NOT_AGAIN.format(trial.scenario.name, self.name, law)))
+        trial.tally.can_be_replayed(failure)
+
+    async def _smaller(self, made: Stage, failure: Failure) -> Failure:
+        """Return the failure as ``explore`` would keep it; as it is where it does not happen again."""
+        try:
+            performance = await perform_again(made, failure)
+        except DivergedError:
+            return failure
+        if not broken_again(performance.evidence, failure):
+            return failure
+        return await smaller_failure(
+            made,
+            Found(failure.scenario, failure.phase, performance),
+            await made.monitor.conflicts(failure.isolation),
+            law=failure.laws[0],
+            target=failure.target,
+            isolation=failure.isolation,
+            until=time.monotonic() + _SHRINKING,
+        )
+
+
+ENGINE = Stateful()
