@@ -19,18 +19,23 @@ from harness.service.settings import Settings
 if TYPE_CHECKING:
     import asyncpg
 
+    from harness.service.notices import Notices
+
 log = logging.getLogger(__name__)
 
 
-def create_app(pool: asyncpg.Pool, settings: Settings | None = None) -> Litestar:
+def create_app(
+    pool: asyncpg.Pool, settings: Settings | None = None, notices: Notices | None = None
+) -> Litestar:
     """Return the service as an ASGI application.
 
     :param pool: connections to a database that has the ticketing schema. Opening and closing it is up
         to the caller.
+    :param notices: what hears of changes; without it, whoever wants to watch is told to come back later.
     """
     return Litestar(
         route_handlers=[*api.HANDLERS, *site.HANDLERS],
-        state=State({"pool": pool, "settings": settings or Settings()}),
+        state=State({"pool": pool, "settings": settings or Settings(), "notices": notices}),
         exception_handlers={Exception: answer_error},
         openapi_config=OpenAPIConfig(
             title="Oversell's reference RSVP service",

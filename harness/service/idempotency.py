@@ -11,6 +11,7 @@ is trying for the first time.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,24 +29,41 @@ REPLAYED = {"Idempotency-Replayed": "true"}
 """The header by which a stored answer can be told from a first one."""
 
 
-def fingerprint(request: msgspec.Struct) -> str:
-    """Return what tells one request from another; layout and ignored fields do not count."""
-    return hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+def fingerprint(asked: str, request: msgspec.Struct) -> str:
+    """Return what tells one request from another; layout and ignored fields do not count.
+
+    :param asked: its method and path.
+    """
+    return hashlib.sha256(asked.encode() + b"\n" + msgspec.json.encode(request)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as its Idempotency-Key knows it."""
+
+    key: str | None
+    what: str
+    """Its method and path."""
+    body: msgspec.Struct
 
 
 async def answer_once(
-    connection: asyncpg.Connection, key: str, request: msgspec.Struct, work: Callable[[], Awaitable[Answer]]
+    connection: asyncpg.Connection, asked: Asked, work: Callable[[], Awaitable[Answer]]
 ) -> Answer:
-    """Return the answer stored under this key, or do the work on this connection and store its answer.
+    """Return the answer stored under the key, or do the work on this connection and store its answer.
+
+    Without a key, just do the work.
 
     :raises IdempotencyKeyReusedError: when the key belongs to another request.
     """
+    if asked.key is None:
+        return await work()
     async with connection.transaction(isolation="read_committed"):
-        stored = await begin_idempotent(connection, key, fingerprint(request))
+        stored = await begin_idempotent(connection, asked.key, fingerprint(asked.what, asked.body))
         if stored is not None:
             return Answer(stored.status, stored.body, REPLAYED)
         answer = await _attempt(connection, work)
-        await finish_idempotent(connection, key, answer.status, answer.body)
+        await finish_idempotent(connection, asked.key, answer.status, answer.body)
     return answer
 
 

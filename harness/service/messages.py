@@ -4,64 +4,36 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from harness.service.errors import BadRequestError
+from harness.service.fields import (
+    LARGEST_GROUP,
+    Capacity,
+    Email,
+    EventNumber,
+    Name,
+    ProofUrl,
+    Remaining,
+    TicketId,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from harness.ticketing import AvailabilityRow, RsvpRow
-
-LARGEST_ID = 2**53 - 1
-"""The largest number of an event: beyond it, JSON readers in other languages lose digits."""
-
-# Postgres cannot store NUL in a text, and a name of blanks is nobody's.
-_SOME_TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
-_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-# Python's "$" also matches before a last line break, other dialects' does not; this says it for all.
-_END = r"$(?!\n)"
-
-PROOF_PATH = "/api/payment-proofs/"
+    from harness.ticketing import AvailabilityRow, HoldRow, RefundRow, RsvpRow, SalesRow, TicketRow
 
 
 class RsvpRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """One person asks for one ticket of one event. Fields that are not listed are ignored."""
 
-    event_id: Annotated[int, Meta(ge=1, le=LARGEST_ID, description="the event's number, from 1")]
-    user_id: Annotated[
-        str, Meta(max_length=200, pattern=_SOME_TEXT, description="1 to 200 characters, not only blanks")
-    ]
-    name: Annotated[
-        str, Meta(max_length=200, pattern=_SOME_TEXT, description="1 to 200 characters, not only blanks")
-    ]
-    email: Annotated[
-        str,
-        Meta(
-            max_length=320,
-            pattern=r"^[^@\s\x00]+@[^@\s\x00]+" + _END,
-            description="an address such as ann@example.org, at most 320 characters",
-        ),
-    ]
-    ticket_id: Annotated[
-        str,
-        Meta(max_length=200, pattern=_SOME_TEXT, description="the id of a ticket type, 1 to 200 characters"),
-    ]
-    payment_proof_url: (
-        Annotated[
-            str,
-            Meta(
-                max_length=2000,
-                pattern=rf"^(https://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s\x00]*)?|{PROOF_PATH}{_UUID}){_END}",
-                description="an https address, or what the upload of a payment proof answered",
-            ),
-        ]
-        | None
-    ) = None
+    event_id: EventNumber
+    user_id: Name
+    name: Name
+    email: Email
+    ticket_id: TicketId
+    payment_proof_url: ProofUrl | None = None
 
 
 class Rsvp(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
@@ -88,7 +60,7 @@ class RsvpAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """An RSVP was made."""
 
     rsvp: Rsvp
-    remaining_tickets: Annotated[int, Meta(ge=0, description="units of that ticket type left just after")]
+    remaining_tickets: Remaining
     success: Literal[True]
 
 
@@ -96,6 +68,196 @@ class CancelAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """An RSVP no longer stands."""
 
     rsvp: Rsvp
+    success: Literal[True]
+
+
+class HoldRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One person wants one ticket set aside while they pay. Fields that are not listed are ignored."""
+
+    event_id: EventNumber
+    user_id: Name
+    ticket_id: TicketId
+
+
+class Hold(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A ticket that is, or was, set aside."""
+
+    id: UUID
+    event_id: int
+    user_id: str
+    ticket_id: str
+    status: Annotated[str, Meta(description="held, and then confirmed, released or expired")]
+    expires_at: Annotated[datetime, Meta(description="the first moment at which it cannot be confirmed")]
+
+    @classmethod
+    def of(cls, row: HoldRow) -> Hold:
+        """Return the row as it is told to the outside."""
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class HoldAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A ticket was set aside."""
+
+    hold: Hold
+    remaining_tickets: Remaining
+    success: Literal[True]
+
+
+class ConfirmRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """Who holds a ticket has paid. Fields that are not listed are ignored."""
+
+    name: Name
+    email: Email
+    payment_proof_url: ProofUrl | None = None
+
+
+class ReleaseAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A hold was given up."""
+
+    hold: Hold
+    success: Literal[True]
+
+
+class ExpireAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """What was held for too long was given back."""
+
+    expired: Annotated[int, Meta(ge=0, description="how many holds this request has ended")]
+    success: Literal[True]
+
+
+class Member(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One of a group."""
+
+    user_id: Name
+    name: Name
+    email: Email
+
+
+class GroupRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """Several people ask for one ticket each, all or nobody. Fields that are not listed are ignored."""
+
+    event_id: EventNumber
+    ticket_id: TicketId
+    members: Annotated[
+        list[Member],
+        Meta(
+            min_length=1,
+            max_length=LARGEST_GROUP,
+            description=f"a list of 1 to {LARGEST_GROUP} people, each with userId, name and email",
+        ),
+    ]
+
+
+class GroupAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """RSVPs were made for a whole group."""
+
+    rsvps: Annotated[list[Rsvp], Meta(description="one for each member, in the order of the request")]
+    remaining_tickets: Remaining
+    success: Literal[True]
+
+
+class WaitlistRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One person wants what others give back. Fields that are not listed are ignored."""
+
+    event_id: EventNumber
+    user_id: Name
+    name: Name
+    email: Email
+    ticket_id: TicketId
+
+
+class WaitlistAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A person waits in line."""
+
+    id: Annotated[UUID, Meta(description="the id that the RSVP will have once the person is served")]
+    position: Annotated[int, Meta(ge=1, description="1 for who is served next")]
+    success: Literal[True]
+
+
+class LeaveAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A person waits no longer."""
+
+    success: Literal[True]
+
+
+class Refund(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """What was paid back for an RSVP."""
+
+    rsvp_id: UUID
+    amount: Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: RefundRow) -> Refund:
+        """Return the row as it is told to the outside."""
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class RefundAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """An RSVP no longer stands, and its price was paid back."""
+
+    refund: Refund
+    success: Literal[True]
+
+
+class CapacityRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """How many tickets of a type there are to sell. Fields that are not listed are ignored."""
+
+    capacity: Capacity
+
+
+class TicketType(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """A ticket type as it stands in the books."""
+
+    id: str
+    event_id: int
+    name: str
+    price: Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
+    capacity: int
+    available: int
+    purchase_deadline: datetime | None
+
+    @classmethod
+    def of(cls, row: TicketRow) -> TicketType:
+        """Return the row as it is told to the outside."""
+        return cls(
+            id=row.id,
+            event_id=row.event_id,
+            name=row.name,
+            price=row.price,
+            capacity=row.quantity_initial,
+            available=row.quantity_available,
+            purchase_deadline=row.purchase_deadline,
+        )
+
+
+class CapacityAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """There are that many to sell now."""
+
+    ticket: TicketType
+    success: Literal[True]
+
+
+class SalesPoint(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """How a ticket type sold in one stretch of time in which something happened."""
+
+    bucket_start: datetime
+    sold: Annotated[int, Meta(description="RSVPs made in that time, whatever became of them")]
+    cancelled: Annotated[int, Meta(description="RSVPs cancelled in that time")]
+    standing: Annotated[int, Meta(description="RSVPs that stood at its end")]
+
+    @classmethod
+    def of(cls, row: SalesRow) -> SalesPoint:
+        """Return the row as it is told to the outside."""
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class SalesAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """How a ticket type sold over time, all read at one moment."""
+
+    ticket_id: str
+    bucket: str
+    sales: Annotated[list[SalesPoint], Meta(description="oldest first; empty when nothing was ever sold")]
     success: Literal[True]
 
 
@@ -150,47 +312,3 @@ class ErrorAnswer(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     error: Annotated[str, Meta(description="a code for programs, such as sold_out")]
     message: Annotated[str, Meta(description="a sentence for people")]
     success: Literal[False]
-
-
-def read_rsvp(body: bytes) -> RsvpRequest:
-    """Return the request in this JSON body.
-
-    :raises BadRequestError: when it is no JSON object, or names every field that is missing or malformed.
-    """
-    data = _read_object(body)
-    problems = list(_problems(data))
-    if problems:
-        raise BadRequestError("; ".join(problems) + ".")
-    return msgspec.convert(data, RsvpRequest)
-
-
-def _read_object(body: bytes) -> dict[str, object]:
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadRequestError("The body is not valid JSON in UTF-8.") from None
-    if not isinstance(data, dict):
-        raise BadRequestError("The body must be a JSON object.")
-    return data
-
-
-def _problems(data: dict[str, object]) -> Iterable[str]:
-    hints = get_type_hints(RsvpRequest, include_extras=True)
-    for field in msgspec.structs.fields(RsvpRequest):
-        name = field.encode_name
-        if name not in data:
-            if field.required:
-                yield f"{name} is missing"
-            continue
-        try:
-            msgspec.convert(data[name], hints[field.name])
-        except msgspec.ValidationError:
-            yield f"{name} must be {_rule(hints[field.name])}"
-
-
-def _rule(hint: object) -> str:
-    """Return the description that stands in a field's type, optional or not."""
-    for part in (hint, *get_args(hint)):
-        for meta in getattr(part, "__metadata__", ()):
-            return str(meta.description)
-    raise TypeError(f"{hint} carries no description")

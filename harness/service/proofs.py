@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from harness.service.errors import TooLargeError, UnknownProofError, WrongMediaTypeError
-from harness.service.messages import PROOF_PATH
+from harness.service.fields import PROOF_PATH
 from harness.ticketing import NotFoundError, find_payment_proof
 
 if TYPE_CHECKING:

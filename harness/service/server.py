@@ -14,13 +14,19 @@ from harness.errors import UsageError
 from harness.postgres import connect
 from harness.postgres.server import finish
 from harness.service.app import create_app
+from harness.service.background import in_background
 from harness.service.database import open_pool
 from harness.service.demo import seed_demo
+from harness.service.notices import hearing
 from harness.service.settings import Settings
+from harness.service.sweeping import sweep_for_ever
 from harness.ticketing import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+_LONGEST_MESSAGE = 1024
+"""Bytes of a message from a WebSocket; the only one that is understood has 15."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,12 +49,20 @@ async def serve(
     :raises UsageError: when the database or the address cannot be had.
     """
     settings = settings or Settings()
-    with _listening(host, port) as listener:
-        async with open_pool(database, settings) as pool:
+    with _listening(host, port, settings) as listener:
+        async with (
+            open_pool(database, settings) as pool,
+            hearing(database, settings) as notices,
+            in_background(sweep_for_ever(pool, settings)),
+        ):
             config = uvicorn.Config(
-                create_app(pool, settings),
+                create_app(pool, settings, notices),
                 http="h11",
-                ws="none",
+                ws="wsproto",
+                ws_max_size=_LONGEST_MESSAGE,
+                ws_ping_interval=settings.ping_every,
+                ws_ping_timeout=settings.ping_every,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -95,6 +109,13 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Who has taken nothing of what it was sent until now would hold on to its socket for ever.
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
         await super().startup(list(sockets or ()))
         self._ready()
@@ -117,7 +138,7 @@ async def _run(server: uvicorn.Server, listener: socket.socket, stop: asyncio.Ev
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int, settings: Settings) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=_family(host), reuse_port=False)
     except (OSError, OverflowError) as error:
@@ -125,6 +146,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     # asyncio does this for sockets it makes itself. Without it an answer's body waits for the client to
     # acknowledge its head, which a client may put off for 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Inherited by every connection: a peer that takes nothing of what it is sent loses it at last, where
+        # closing alone would wait for the peer.
+        wait = round(settings.stalled_wait * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait)
     with listener:
         yield listener
 

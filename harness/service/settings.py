@@ -23,3 +23,15 @@ class Settings:
     """Seconds a client has to send its whole body (408)."""
     shutdown_wait: float = 10.0
     """Seconds that requests under way are given to finish once the service is told to stop."""
+    hold_seconds: int = 600
+    """Seconds that a ticket is set aside for a buyer who pays."""
+    sweep_every: float = 5.0
+    """Seconds between two looks for holds whose time has run out; 0: never look."""
+    live_sockets: int = 1000
+    """The most WebSockets at one time; one more is told to come back later."""
+    stalled_wait: float = 30.0
+    """Seconds in which a client has to take something of what it is sent, before it is given up."""
+    ping_every: float = 20.0
+    """Seconds between two pings of a WebSocket, and for the answer to one."""
+    listen_check: float = 30.0
+    """Seconds between two looks whether the connection that hears of changes still is one; 0: never look."""

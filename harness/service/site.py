@@ -14,7 +14,7 @@ from litestar.static_files import create_static_files_router
 
 from harness.service.database import borrowed
 from harness.service.events import describe_event
-from harness.service.messages import LARGEST_ID
+from harness.service.fields import is_event_number
 from harness.service.proofs import PROOF_LIMIT, SIGNATURES
 from harness.ticketing import NotFoundError
 
@@ -39,7 +39,7 @@ _HEADERS = {
 @get("/rsvp", include_in_schema=False)
 async def rsvp_page(state: State, event: FromQuery[str] = "") -> Response[str]:
     """Show an event's ticket types and the form that takes one of them."""
-    if not _is_id(event):
+    if not is_event_number(event):
         return _page("no-event.html", status=404)
     try:
         async with borrowed(state.pool, state.settings) as connection:
@@ -60,10 +60,6 @@ HANDLERS: Sequence[Any] = (
     rsvp_page,
     create_static_files_router("/assets", directories=[PAGES / "assets"], include_in_schema=False),
 )
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ID)) and int(text) <= LARGEST_ID
 
 
 def _shown(ticket: AvailabilityRow) -> dict[str, Any]:

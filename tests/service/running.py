@@ -183,9 +183,10 @@ class Contract:
         )
 
     def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
+        method = request.method.lower()
         for pattern, item in self._paths.items():
-            if pattern.fullmatch(request.url.path):
-                found: dict[str, Any] | None = item.get(request.method.lower())
+            if method in item and pattern.fullmatch(request.url.path):
+                found: dict[str, Any] = item[method]
                 return found
         return None
 

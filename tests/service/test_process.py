@@ -149,7 +149,7 @@ async def test_sigterm_during_a_rush(own_database: str) -> None:
     assert accepted <= set(ids)
     assert sold == len(ids)
     async with connection_to(own_database) as connection:
-        left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'oversell-service'"
+        left = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'oversell-service%'"
         assert await connection.fetchval(f"{left} AND datname = current_database()") == 0
 
 

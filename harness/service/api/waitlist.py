@@ -1,0 +1,75 @@
+"""The waiting list: whoever waits longest gets what comes back, without asking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, delete, post
+from litestar.datastructures import State
+from litestar.params import JSONBody
+
+from harness.service.answers import answer_of, respond
+from harness.service.api._common import (
+    BODY_LIMIT,
+    BODY_TROUBLE,
+    KEY_TROUBLE,
+    EventId,
+    IdempotencyKey,
+    TextId,
+    asked,
+    body_check,
+    refused_by,
+)
+from harness.service.database import borrowed
+from harness.service.errors import BadRequestError
+from harness.service.messages import LeaveAnswer, WaitlistAnswer, WaitlistRequest
+from harness.service.purchase import wait_in_line
+from harness.ticketing import (
+    DuplicateRsvpError,
+    InvalidRsvpError,
+    NotFoundError,
+    SaleClosedError,
+    leave_waitlist,
+)
+
+
+@post(
+    "/api/waitlist",
+    before_request=body_check(WaitlistRequest),
+    request_max_body_size=BODY_LIMIT,
+    responses=refused_by(
+        *BODY_TROUBLE, *KEY_TROUBLE, InvalidRsvpError, NotFoundError, DuplicateRsvpError, SaleClosedError
+    ),
+    response_description="The person waits in line.",
+    operation_id="joinWaitlist",
+    summary="Wait in line",
+    tags=["waiting list"],
+)
+async def join_waitlist(
+    request: Request[Any, Any, Any],
+    state: State,
+    data: JSONBody[WaitlistRequest],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[WaitlistAnswer]:
+    """Wait for one ticket of a sold-out type. What others give back becomes an RSVP of the first in line."""
+    what = asked(request, data, idempotency_key)
+    return respond(await wait_in_line(state.pool, state.settings, what, data))
+
+
+@delete(
+    "/api/events/{event_id:str}/waitlist/{user_id:str}",
+    status_code=200,
+    responses=refused_by(BadRequestError, NotFoundError),
+    response_description="The person waits no longer.",
+    operation_id="leaveWaitlist",
+    summary="Wait no longer",
+    tags=["waiting list"],
+)
+async def delete_place(state: State, event_id: EventId, user_id: TextId) -> Response[LeaveAnswer]:
+    """Give a place in the line up."""
+    async with borrowed(state.pool, state.settings) as connection:
+        await leave_waitlist(connection, event_id, user_id)
+    return respond(answer_of(200, LeaveAnswer(success=True)))
+
+
+HANDLERS = (join_waitlist, delete_place)
