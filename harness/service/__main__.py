@@ -10,10 +10,12 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.model.verdict import USAGE_EXIT_CODE
@@ -24,6 +26,63 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DATABASE_VARIABLE = "OVERSELL_SERVICE_DATABASE"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A setting that can be given as an option, or in the environment."""
+
+    name: str
+    """As in :class:`Settings`."""
+    text: str
+    least: float = 0
+    most: float = 1e9
+    kind: type[int] | type[float] = float
+
+    @property
+    def option(self) -> str:
+        """Return how it is written as an option."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """Return how it is called in the environment."""
+        return f"OVERSELL_SERVICE_{self.name.upper()}"
+
+    @property
+    def default(self) -> float:
+        """Return what it is when nobody says otherwise."""
+        value: float = getattr(Settings(), self.name)
+        return value
+
+    def read(self, option: str | None) -> float:
+        """Return what the option says, or else the environment, or else the default.
+
+        :raises UsageError: when that is no number, or too small.
+        """
+        where, text = self.option, option
+        if text is None:
+            where, text = self.variable, os.environ.get(self.variable)
+        if not text:
+            return self.default
+        try:
+            value = self.kind(text)
+        except ValueError:
+            value = math.nan
+        if not self.least <= value <= self.most:
+            whole = "a whole number" if self.kind is int else "a number"
+            raise UsageError(f"{where} must be {whole} from {self.least:g} to {self.most:g}, not {text!r}.")
+        return value
+
+
+NUMBERS = (
+    Number("pool_size", "connections to Postgres", least=1, kind=int),
+    Number("pool_wait", "seconds a request waits for one of them", least=0.001),
+    Number("hold_seconds", "seconds that a hold lasts", least=1, most=86400, kind=int),
+    Number("sweep_every", "seconds between two looks for expired holds; 0: never look"),
+    Number("live_sockets", "the most WebSockets at one time", kind=int),
+    Number("listen_check", "seconds between two looks whether changes are still heard; 0: never look"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,22 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m harness.service",
         description=f"Serve the reference RSVP service; {DATABASE_VARIABLE} holds the database URL.",
+        epilog="Numbers can be set in the environment too: --pool-size is OVERSELL_SERVICE_POOL_SIZE.",
     )
-    defaults = Settings()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free port")
     parser.add_argument("--ready-file", type=Path, help="write the ready line here, not to standard output")
     parser.add_argument("--migrate", action="store_true", help="apply sql/ first")
     parser.add_argument("--demo", action="store_true", help="make sure that there is a demo event")
-    parser.add_argument(
-        "--pool-size", type=int, default=defaults.pool_size, help="connections (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--pool-wait",
-        type=float,
-        default=defaults.pool_wait,
-        help="seconds a request waits for one of them (default: %(default)s)",
-    )
+    for number in NUMBERS:
+        parser.add_argument(number.option, metavar="N", help=f"{number.text} (default: {number.default:g})")
     return parser
 
 
@@ -87,9 +139,8 @@ async def _serve(database: str, options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    if options.pool_size < 1 or options.pool_wait <= 0:
-        raise UsageError("--pool-size must be at least 1, and --pool-wait more than 0 seconds.")
-    return Settings(pool_size=options.pool_size, pool_wait=options.pool_wait)
+    values: dict[str, Any] = {number.name: number.read(getattr(options, number.name)) for number in NUMBERS}
+    return Settings(**values)
 
 
 def _announce(url: str, event: int | None, file: Path | None) -> None:

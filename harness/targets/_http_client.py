@@ -50,6 +50,11 @@ class Address:
     path: str
     """What comes before every path of the contract; without a slash at the end."""
 
+    @property
+    def authority(self) -> str:
+        """Host and port, as requests name them."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
     @classmethod
     def parse(cls, url: str) -> Address:
         """Read an address.
@@ -136,10 +141,8 @@ class HttpConnection:
         return self._wire
 
     def _request(self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes) -> h11.Request:
-        name = self._address.host
-        host = f"{f'[{name}]' if ':' in name else name}:{self._address.port}"
-        fields = {"Host": host, **(headers or {})}
-        if body or method == "POST":
+        fields = {"Host": self._address.authority, **(headers or {})}
+        if body or method in ("POST", "PUT"):
             fields["Content-Length"] = str(len(body))
         return h11.Request(method=method, target=self._address.path + path, headers=list(fields.items()))
 

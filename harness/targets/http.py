@@ -12,31 +12,46 @@ import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from harness.model import Answer, Cancel, Feature, Outcome, Proof, ReadAvailability, Reserve, not_offered
+from harness.model import (
+    Answer,
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Expire,
+    Feature,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Outcome,
+    Proof,
+    ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
+from harness.postgres import connect
 from harness.targets import _ticketing
+from harness.targets._http_answers import number_in, read_answer, read_json
 from harness.targets._http_client import Address, BrokenConnectionError, HttpConnection
+from harness.targets._http_live import LiveNumbers
 from harness.targets._kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    import asyncpg
+
     from harness.model import Books, Gate, Operation, TicketType
-    from harness.targets._http_client import Response
 
-SUPPORTS = frozenset(
-    {
-        Feature.RESERVE,
-        Feature.CANCEL,
-        Feature.AVAILABILITY,
-        Feature.DEADLINE,
-        Feature.PROOF,
-        Feature.DISCONNECT,
-    }
-)
+SUPPORTS = frozenset(Feature) - {Feature.QUANTITY}
 
+_JSON = {"Content-Type": "application/json"}
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154789c63606060000000040001f61738550000000049454e44ae426082"
@@ -74,7 +89,11 @@ class HttpTarget:
 async def running_http(address: Address, database: str) -> AsyncIterator[RunningHttp]:
     """Talk to a service for the length of a block."""
     async with _ticketing.ticketing_books(database) as books:
-        yield RunningHttp(address, books)
+        numbers = LiveNumbers(address)
+        try:
+            yield RunningHttp(address, database, books, numbers)
+        finally:
+            numbers.abort()
 
 
 @dataclass(slots=True)
@@ -82,17 +101,21 @@ class RunningHttp:
     """A service, and our own connection to its database."""
 
     address: Address
+    database: str
     _books: _ticketing.TicketingBooks
+    _numbers: LiveNumbers
 
     async def connect(self, name: str) -> HttpClient:  # noqa: ARG002  # one connection is like another
         """Return a client whose connection is open and has carried a request."""
-        client = HttpClient(HttpConnection(self.address))
+        client = HttpClient(HttpConnection(self.address), self._numbers, self.database)
         await client.warm()
         return client
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> _ticketing.Sale:
-        """Put this stock on sale."""
-        return await self._books.open_sale(tickets)
+        """Put this stock on sale, and listen to what is said of it from the beginning."""
+        sale = await self._books.open_sale(tickets)
+        await self._numbers.watch(sale.events.values())
+        return sale
 
     async def books(self, sale: _ticketing.Sale) -> Books:
         """Read the books."""
@@ -104,6 +127,10 @@ class HttpClient:
     """One buyer's connection."""
 
     _http: HttpConnection
+    _numbers: LiveNumbers
+    _database: str
+    _clock: asyncpg.Connection | None = None
+    """Moves the time of holds; beside the connection that reads the books, which others need meanwhile."""
 
     async def warm(self) -> None:
         """Carry one request over the connection, so that nothing is done for the first time later."""
@@ -112,47 +139,89 @@ class HttpClient:
     async def perform(self, sale: _ticketing.Sale, operation: Operation, gate: Gate) -> Answer:
         """Do one operation; whatever is not part of the contract is an unknown outcome."""
         try:
-            match operation:
-                case Reserve():
-                    return await self._reserve(sale, operation, gate)
-                case Cancel():
-                    return await self._cancel(operation, gate)
-                case ReadAvailability():
-                    return await self._availability(sale, operation, gate)
-                case _:
-                    return not_offered(operation)
+            return await self._perform(sale, operation, gate)
         except (BrokenConnectionError, OSError) as error:
             return Answer(Outcome.UNKNOWN, detail=f"{type(error).__name__}: {error}")
 
     async def close(self) -> None:
         """Close the connection."""
-        self._http.abort()
+        self.abandon()
 
     def abandon(self) -> None:
         """Break the connection."""
         self._http.abort()
+        if self._clock is not None:
+            self._clock.terminate()
+            self._clock = None
 
-    async def _reserve(self, sale: _ticketing.Sale, operation: Reserve, gate: Gate) -> Answer:
-        fields: dict[str, Any] = {
-            "eventId": sale.event_of[operation.ticket],
-            "userId": operation.person,
-            "name": operation.person,
-            "email": f"{operation.person}@example.com",
-            "ticketId": sale.tickets[operation.ticket],
-        }
-        if operation.proof is not Proof.NONE:
-            uploaded = await self._upload(operation.proof, gate)
+    async def _perform(self, sale: _ticketing.Sale, operation: Operation, gate: Gate) -> Answer:
+        event, ticket = sale.event_of[operation.ticket], sale.tickets[operation.ticket]
+        person = operation.person
+        wanted = {"eventId": event, "ticketId": ticket}
+        match operation:
+            case Reserve():
+                return await self._reserve(wanted | _person(person), operation.proof, gate)
+            case Cancel():
+                path = _path("rsvp", operation.reservation, userId=person)
+                return await self._do("DELETE", path, gate, 200, 204)
+            case ReadAvailability():
+                return await self._availability(event, ticket, gate)
+            case Hold():
+                return await self._do("POST", "/api/holds", gate, 201, body=wanted | {"userId": person})
+            case Confirm():
+                paid = {name: _person(person)[name] for name in ("name", "email")}
+                return await self._do("POST", _path("holds", operation.hold, "confirm"), gate, 201, body=paid)
+            case Release():
+                return await self._do("DELETE", _path("holds", operation.hold), gate, 200, 204)
+            case Expire():
+                return await self._expire(ticket, person, gate)
+            case ReserveGroup():
+                members = [_person(member) for member in operation.members]
+                return await self._do(
+                    "POST", "/api/group-rsvps", gate, 201, body=wanted | {"members": members}
+                )
+            case JoinWaitlist():
+                return await self._do("POST", "/api/waitlist", gate, 201, body=wanted | _person(person))
+            case LeaveWaitlist():
+                path = _path("events", str(event), "waitlist", person)
+                return await self._do("DELETE", path, gate, 200, 204)
+            case ChangeCapacity():
+                path = _path("tickets", ticket, "capacity")
+                return await self._do("PUT", path, gate, 200, body={"capacity": operation.capacity})
+            case Refund():
+                return await self._do("POST", _path("rsvp", operation.reservation, "refund"), gate, 200, 201)
+            case ReadNotice():
+                return await self._numbers.read(event, ticket, gate)
+            case ReadSales():
+                return await self._sales(ticket, gate)
+
+    async def _do(
+        self,
+        method: str,
+        path: str | None,
+        gate: Gate,
+        *accepted: int,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send one request; ``path`` is ``None`` when there is nothing to ask about."""
+        if path is None:
+            return Answer(Outcome.INVALID, detail="an earlier answer named nothing to do this with")
+        response = await self._http.request(
+            method,
+            path,
+            gate=gate,
+            headers=None if body is None else _JSON,
+            body=b"" if body is None else json.dumps(body).encode(),
+        )
+        return read_answer(response, *accepted)
+
+    async def _reserve(self, fields: dict[str, Any], proof: Proof, gate: Gate) -> Answer:
+        if proof is not Proof.NONE:
+            uploaded = await self._upload(proof, gate)
             if isinstance(uploaded, Answer):
                 return uploaded
             fields["paymentProofUrl"] = uploaded
-        response = await self._http.request(
-            "POST",
-            "/api/rsvp",
-            gate=gate,
-            headers={"Content-Type": "application/json"},
-            body=json.dumps(fields).encode(),
-        )
-        return read_answer(response, 201)
+        return await self._do("POST", "/api/rsvp", gate, 201, body=fields)
 
     async def _upload(self, proof: Proof, gate: Gate) -> str | Answer:
         """Return the proof's URL, or the answer with which the purchase ends."""
@@ -170,68 +239,51 @@ class HttpClient:
             body=body,
         )
         answer = read_answer(response, 201, 200)
-        url = _json(response).get("paymentProofUrl")
+        url = read_json(response).get("paymentProofUrl")
         if answer.outcome is Outcome.ACCEPTED and isinstance(url, str):
             return url
         if answer.outcome is Outcome.ACCEPTED:
             return Answer(Outcome.INVALID, detail="the upload's answer names no paymentProofUrl")
         return answer
 
-    async def _cancel(self, operation: Cancel, gate: Gate) -> Answer:
-        if operation.reservation is None:
-            return Answer(Outcome.INVALID, detail="nothing to cancel")
-        path = f"/api/rsvp/{quote(operation.reservation, safe='')}"
-        return read_answer(await self._http.request("DELETE", path, gate=gate), 200, 204)
-
-    async def _availability(self, sale: _ticketing.Sale, operation: ReadAvailability, gate: Gate) -> Answer:
-        path = f"/api/events/{sale.event_of[operation.ticket]}/availability"
-        response = await self._http.request("GET", path, gate=gate)
+    async def _availability(self, event: int, ticket: str, gate: Gate) -> Answer:
+        response = await self._http.request("GET", f"/api/events/{event}/availability", gate=gate)
         answer = read_answer(response, 200)
-        for ticket in _json(response).get("tickets", []):
-            if isinstance(ticket, dict) and ticket.get("ticketId") == sale.tickets[operation.ticket]:
-                return Answer(answer.outcome, remaining=ticket.get("available"))
+        tickets = read_json(response).get("tickets")
+        for each in tickets if isinstance(tickets, list) else ():
+            if isinstance(each, dict) and each.get("ticketId") == ticket:
+                return Answer(answer.outcome, remaining=number_in(each, "available"))
         return answer
 
+    async def _sales(self, ticket: str, gate: Gate) -> Answer:
+        response = await self._http.request(
+            "GET", f"{_path('tickets', ticket, 'sales')}?bucket=day", gate=gate
+        )
+        answer = read_answer(response, 200)
+        sales = read_json(response).get("sales")
+        if answer.outcome is Outcome.ACCEPTED and isinstance(sales, list):
+            return Answer(Outcome.ACCEPTED, sold=number_in(sales[-1], "standing") if sales else 0)
+        return answer
 
-def read_answer(response: Response, *accepted: int) -> Answer:
-    """Return what a response of the contract means to the buyer."""
-    data = _json(response)
-    detail = str(data.get("message", ""))[:200]
-    if response.status in accepted:
-        return _accepted(response, data)
-    if response.status == 409:
-        codes = {"sold_out": Outcome.SOLD_OUT, "duplicate_rsvp": Outcome.DUPLICATE}
-        outcome = codes.get(str(data.get("error")))
-        if outcome is None:
-            return Answer(
-                Outcome.UNKNOWN, detail=f"409 without a known error code: {data.get('error')!r}"[:200]
-            )
-        return Answer(outcome, detail=detail)
-    if response.status in (429, 503):
-        return Answer(Outcome.RETRYABLE, detail=detail)
-    if 400 <= response.status < 500:
-        return Answer(Outcome.INVALID, detail=detail or f"status {response.status}")
-    return Answer(Outcome.UNKNOWN, detail=detail or f"status {response.status}")
+    async def _expire(self, ticket: str, person: str, gate: Gate) -> Answer:
+        """Let the person's time run out in the service's database, and have the service clean up at once."""
+        if self._clock is None:
+            self._clock = await connect(self._database)
+        await gate()
+        await _ticketing.run_out(self._clock, ticket, person)
+        return read_answer(await self._http.request("POST", "/api/holds/expire"), 200, 204)
 
 
-def _accepted(response: Response, data: dict[str, Any]) -> Answer:
-    """Return an acceptance, if the body is one."""
-    if response.status != 204 and not data:
-        return Answer(Outcome.UNKNOWN, detail=f"status {response.status} with a body that is no JSON object")
-    rsvp, remaining = data.get("rsvp"), data.get("remainingTickets")
-    return Answer(
-        Outcome.ACCEPTED,
-        reservation=str(rsvp["id"]) if isinstance(rsvp, dict) and "id" in rsvp else None,
-        remaining=remaining if isinstance(remaining, int) else None,
-    )
+def _path(collection: str, name: str | None, *rest: str, **query: str) -> str | None:
+    """Return the path of one thing; ``None`` when nobody has told its name."""
+    if name is None:
+        return None
+    path = "/".join(("/api", collection, *(quote(part, safe="") for part in (name, *rest))))
+    return f"{path}?{urlencode(query)}" if query else path
 
 
-def _json(response: Response) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, RecursionError):
-        data = json.loads(response.body)
-        if isinstance(data, dict):
-            return data
-    return {}
+def _person(person: str) -> dict[str, Any]:
+    return {"userId": person, "name": person, "email": f"{person}@example.com"}
 
 
 def _multipart(name: str, kind: str, content: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The reference RSVP service, started as a process of its own for every check.
 
 It gets the check's database through its environment and a port from the kernel, and is talked to like any
-service over HTTP: see the target kind ``http``.
+service over HTTP: see the target kind ``http``. Its sweeper is off: holds expire when a scenario says so.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+# Nothing runs by itself, so that whatever the service does belongs to a request. What the sweeper does can be
+# asked for.
+_QUIET = {"OVERSELL_SERVICE_SWEEP_EVERY": "0", "OVERSELL_SERVICE_LISTEN_CHECK": "0"}
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 5.0
 
@@ -61,7 +64,7 @@ async def _process(database: str, log: Path) -> AsyncIterator[str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, DATABASE_VARIABLE: database},
+            env={**os.environ, **_QUIET, DATABASE_VARIABLE: database},
             start_new_session=True,
         )
         reaper.watch_process_group(process.pid)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.targets._http_client import Address, HttpConnection
+from harness.targets._http_live import LiveNumbers
+from harness.targets.http import HttpClient
 
 if TYPE_CHECKING:
     import ssl
@@ -68,6 +70,10 @@ class Peer:
     def connection(self) -> HttpConnection:
         """Return a client of it."""
         return HttpConnection(self.address)
+
+    def buyer(self) -> HttpClient:
+        """Return a buyer who talks to it; there is no database behind."""
+        return HttpClient(self.connection(), LiveNumbers(self.address), "postgresql://nobody@127.0.0.1:1/none")
 
 
 def has_head(data: bytes) -> bool:

@@ -11,9 +11,9 @@ import pytest
 from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.model import Answer, Cancel, Outcome, Program, Proof, ReadAvailability, Reserve
+from harness.targets._http_answers import read_answer
 from harness.targets._http_client import Response
 from harness.targets._ticketing import Sale
-from harness.targets.http import HttpClient, read_answer
 from tests.targets.peer import Conversation, has_head, peer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def asked(script: Script, operation: Operation, timeout: float = 30.0) -> 
     recorder = Recorder()
     async with peer(script) as served:
         usable = await drive_program(
-            HttpClient(served.connection()),
+            served.buyer(),
             SALE,
             Program("client", (operation,)),
             phase=0,
@@ -147,7 +147,7 @@ async def test_a_cancel_names_its_reservation_safely() -> None:
     seen: list[bytes] = []
     cancel = Cancel(ticket="general", person="ada", reservation="a b/../c\r\nX: y")
     await asked(answering((200, {"success": True}), seen=seen), cancel)
-    assert seen[0].startswith(b"DELETE /api/rsvp/a%20b%2F..%2Fc%0D%0AX%3A%20y HTTP/1.1\r\n")
+    assert seen[0].startswith(b"DELETE /api/rsvp/a%20b%2F..%2Fc%0D%0AX%3A%20y?userId=ada HTTP/1.1\r\n")
 
 
 async def test_a_cancel_of_nothing_is_not_sent() -> None:
@@ -207,7 +207,7 @@ async def test_a_service_that_never_answers_is_an_unknown_outcome() -> None:
     recorder = Recorder()
     async with peer(script) as served:
         usable = await drive_program(
-            HttpClient(served.connection()),
+            served.buyer(),
             SALE,
             Program("client", (BUY,)),
             phase=0,
@@ -272,7 +272,7 @@ async def test_a_cut_upload_ends_the_purchase() -> None:
     recorder = Recorder()
     async with peer(script) as served:
         await drive_program(
-            HttpClient(served.connection()),
+            served.buyer(),
             SALE,
             Program("client", (cut,)),
             phase=0,
