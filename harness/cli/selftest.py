@@ -8,7 +8,9 @@ break and no right implementation was accused, 1 when not, 3 when not all could 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,18 +25,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cli._policy import Session
-    from harness.driving.selftest import Selftest, SelftestPlan
+    from harness.driving.selftest import Hands, Selftest, SelftestPlan
     from harness.model.matrix import Matrix, Row
 
 _SCHEDULES = 300
 _SECONDS = 6.0
-"""What each engine may take for one scenario here: specimens are many, and some make every buyer wait."""
+"""What each engine may take for a wrong specimen: they are many, and some make every buyer wait."""
+_RIGHT_BURST = 0.5
+_RIGHT_EXPLORATION = 1.2
+_RIGHT_DRAWING = 5.0
+"""And each for one scenario of a right one. An exploration takes almost half a second before it begins; what
+draws its own programs has one scenario for all that the target supports."""
+_FREE = "anything"
 
 
 @click.command("selftest", help=__doc__)
 @click.option("--quick", is_flag=True, help="Each mistake by the one engine that surely catches it.")
 @click.option("--specimen", multiple=True, help="Only this specimen. Repeatable.  [default: all]")
 @click.option("--engine", multiple=True, help=f"{SETTINGS['engine'].help}  [default: all]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes that drive specimens at the same time.  [default: one for each core]",
+)
 @click.option(
     "--max-time", type=DURATION, default="30m", show_default=True, help="Time for everything together."
 )
@@ -69,6 +82,13 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
     if chosen["quick"] and chosen["engine"]:
         raise UsageError("A quick self-test takes the engine that each specimen names. Leave out --engine.")
     seed = chosen["seed"] if chosen["seed"] is not None else secrets.randbelow(2**32)
+    effort = Settings(
+        seed=seed,
+        schedules=_SCHEDULES,
+        burst_time=_SECONDS,
+        explore_time=_SECONDS,
+        stateful_time=_SECONDS,
+    )
     return SelftestPlan(
         specimens=tuple(SPECIMENS.get(name) for name in dict.fromkeys(chosen["specimen"]))
         or tuple(SPECIMENS.entries.values()),
@@ -76,7 +96,14 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         or tuple(ENGINES.entries.values()),
         known_engines=frozenset(ENGINES.entries),
         scenarios=load_scenarios([content("scenarios")]),
-        settings=Settings(seed=seed, schedules=_SCHEDULES, explore_time=_SECONDS, burst_time=_SECONDS),
+        settings=effort,
+        right_settings=replace(
+            effort,
+            burst_time=_RIGHT_BURST,
+            explore_time=_RIGHT_EXPLORATION,
+            stateful_time=_RIGHT_DRAWING,
+        ),
+        right_scenarios={"stateful": (_FREE,)},
         quick=chosen["quick"],
         max_time=chosen["max_time"],
         database=chosen["database"],
@@ -94,7 +121,13 @@ def _run(plan: SelftestPlan, session: Session, folder: Path, chosen: dict[str, A
     console = open_console(chosen["color"])
     with open_listeners(folder, console=console, names=("evidence", "failures")) as keep:
         cells = len(plan.specimens) * (len(plan.engines) + 1)
-        test = Selftest(plan, folder=folder, listen=keep, tell=_progress(cells, quiet=chosen["quiet"]))
+        test = Selftest(
+            plan,
+            folder=folder,
+            listen=keep,
+            tell=_progress(cells, quiet=chosen["quiet"]),
+            hands=_hands(plan, folder, chosen["jobs"]),
+        )
 
         def settle() -> int:
             return _write(test, folder).result.exit_code
@@ -108,6 +141,14 @@ def _run(plan: SelftestPlan, session: Session, folder: Path, chosen: dict[str, A
             session.interrupted_code = settle()
             raise
     return _write(test, folder)
+
+
+def _hands(plan: SelftestPlan, folder: Path, jobs: int | None) -> Hands | None:
+    """Return what brings up the processes; ``None`` where one is enough, which is then this one."""
+    from harness.cli._hands import hands_of
+
+    several = min(jobs or len(os.sched_getaffinity(0)), len(plan.specimens))
+    return hands_of(plan, several, folder) if several > 1 else None
 
 
 def _progress(cells: int, *, quiet: bool) -> Callable[[Row, str], None]:

@@ -162,6 +162,8 @@ class Matrix:
     started: str
     """ISO 8601, UTC."""
     seconds: float
+    jobs: int = 1
+    """Processes that drove specimens at the same time."""
     troubles: tuple[str, ...] = field(default=())
     """What went wrong outside of any check, one line each."""
 

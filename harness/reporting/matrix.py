@@ -15,7 +15,7 @@ from harness.reporting.plain import to_plain
 from harness.reporting.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -170,7 +170,7 @@ def _sections(matrix: Matrix) -> Iterator[tuple[str, Sequence[str]]]:
         "waiting for an engine that does not exist yet": matrix.waiting,
         "caught by one engine only": alone,
         "not judged": list(_listed(matrix, lambda cell: cell.unjudged or _why(cell, Ruling.INCONCLUSIVE))),
-        "not run": list(_listed(matrix, lambda cell: cell.skipped or _why(cell, Ruling.NOT_RUN))),
+        "not run": list(_not_run(matrix)),
         "left out": list(_listed(matrix, lambda cell: _why(cell, Ruling.LEFT_OUT))),
         "trouble": matrix.troubles,
     }
@@ -189,9 +189,39 @@ def _listed(matrix: Matrix, lines: Callable[[Cell], tuple[str, ...]]) -> Iterato
             for line in lines(_cell(row, column)):
                 found.setdefault((column, line), []).append(row.specimen)
     for (column, line), specimens in found.items():
-        many = len(specimens) > _MOST_NAMES
-        names = words.counted(len(specimens), "specimen") if many else ", ".join(specimens)
-        yield f"{column}, {names}: {line}"
+        yield f"{column}, {_named(specimens)}: {line}"
+
+
+def _not_run(matrix: Matrix) -> Iterator[str]:
+    """Yield each reason for which something was not driven once, with columns, specimens and scenarios."""
+    columns: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for column in (*matrix.engines, SCRIPT):
+        for (scenarios, reason), specimens in _skipped(matrix, column).items():
+            columns.setdefault((_named(specimens), scenarios, reason), []).append(column)
+    for (who, scenarios, reason), names in columns.items():
+        where = f" ({', '.join(scenarios)})" if scenarios else ""
+        yield f"{', '.join(names)}, {who}: {reason}{where}"
+
+
+def _skipped(matrix: Matrix, column: str) -> Mapping[tuple[tuple[str, ...], str], list[str]]:
+    """Return what was not driven in a column: by scenarios and reason, the specimens."""
+    found: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for row in matrix.rows:
+        cell = _cell(row, column)
+        reasons: dict[str, list[str]] = {}
+        for line in cell.skipped:
+            scenario, _, reason = line.partition(": ")
+            reasons.setdefault(reason, []).append(scenario)
+        if not cell.skipped and cell.ruling is Ruling.NOT_RUN:
+            reasons[cell.reason] = []
+        for reason, scenarios in reasons.items():
+            found.setdefault((tuple(scenarios), reason), []).append(row.specimen)
+    return found
+
+
+def _named(specimens: Sequence[str]) -> str:
+    many = len(specimens) > _MOST_NAMES
+    return words.counted(len(specimens), "specimen") if many else ", ".join(specimens)
 
 
 def _verdict(matrix: Matrix) -> str:
@@ -204,7 +234,7 @@ def _facts(matrix: Matrix) -> str:
     return (
         f"{matrix.killed} of {len(matrix.wrong)} wrong specimens killed{waiting}, "
         f"{accused} of {len(matrix.right)} right ones accused, "
-        f"{words.duration(matrix.seconds)}, seed {matrix.seed}"
+        f"{words.duration(matrix.seconds)}, {words.counted(matrix.jobs, 'job')}, seed {matrix.seed}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,15 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from harness.cli import main
+from harness.cli._hands import Worker, hands_of
 from harness.content import content
 from harness.driving.scenarios import load_scenarios
 from harness.driving.selftest import Selftest, SelftestPlan
 from harness.engines import ENGINES, Settings
+from harness.errors import InconclusiveError
 from harness.model import Check, Verdict, Violation
 from harness.model.events import Event, EvidenceKept
 from harness.model.matrix import Cell, Claim, Kind, Matrix, Result, Row, Ruling, cell_of
+from harness.postgres import connect
 from harness.reporting.matrix import cell_words, matrix_to_dict, render_matrix
 from harness.specimens import SPECIMENS, Mistake, Specimen
 from harness.specimens.atomic import Atomic
@@ -26,9 +31,10 @@ from harness.specimens.naive import Naive
 from tests.cli.commandline import OVERSELL, environment, oversell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from harness.model import Target
+    from harness.postgres import Server
 
 EMBEDDED = ("--database", "embedded")
 BURST = ENGINES.get("burst")
@@ -59,6 +65,7 @@ class Bench:
             "known_engines": frozenset(ENGINES.entries),
             "scenarios": {name: SCENARIOS[name] for name in ("last_ticket", "rush")},
             "settings": Settings(rounds=3),
+            "right_settings": Settings(rounds=3, explore_time=5.0, stateful_time=10.0),
             "database": self.database,
         }
         return Selftest(
@@ -212,6 +219,104 @@ async def test_a_quick_one_takes_the_engine_a_mistake_names(bench: Bench) -> Non
     assert matrix.only_one == {}
 
 
+async def test_a_right_one_goes_through_what_an_engine_was_given_for_it(bench: Bench) -> None:
+    """An engine that is not named drives it through everything; a wrong one is not concerned."""
+    matrix = await bench.matrix(
+        specimen("right", Atomic()),
+        specimen("wrong", Naive(), "no_oversell", scenario="rush"),
+        right_scenarios={"burst": ("last_ticket",)},
+    )
+    right, wrong = (row.cells["burst"] for row in matrix.rows)
+    assert (right.checks, right.ruling) == (1, Ruling.CLEARED)
+    assert (wrong.scenario, wrong.ruling) == ("rush", Ruling.KILLED)
+
+
+@pytest_asyncio.fixture
+async def worker(server: Server, tmp_path: Path) -> AsyncIterator[Any]:
+    """A process that fills rows."""
+    plan = SelftestPlan(
+        specimens=(),
+        engines=(BURST,),
+        known_engines=frozenset(ENGINES.entries),
+        scenarios=SCENARIOS,
+        settings=Settings(rounds=3),
+        right_settings=Settings(rounds=1),
+        quick=True,
+    )
+    async with hands_of(plan, 1, tmp_path)(server) as (hand,):
+        yield hand
+
+
+async def test_another_process_fills_rows_as_this_one_does(worker: Any, tmp_path: Path) -> None:
+    """One after another, every column of each, with the evidence in the run folder."""
+    filled: dict[str, dict[str, Cell]] = {"naive": {}, "atomic": {}}
+    for name, cells in filled.items():
+        await worker.fill(SPECIMENS.get(name), cells.__setitem__)
+    assert all(set(cells) == {"burst", "script"} for cells in filled.values())
+    killed = filled["naive"]["burst"]
+    assert (killed.ruling, killed.law, filled["atomic"]["burst"].ruling) == (
+        Ruling.KILLED,
+        "no_oversell",
+        Ruling.CLEARED,
+    )
+    assert killed.evidence is not None
+    assert (tmp_path / killed.evidence).is_file()
+
+
+async def test_a_process_that_dies_leaves_the_rest_undecided(worker: Any) -> None:
+    """Killed from outside, it is no bug of ours, and nothing is called passed."""
+    worker.process.kill()
+    with pytest.raises(InconclusiveError, match="ended before it was done"):
+        await worker.fill(SPECIMENS.get("naive"), lambda _column, _cell: None)
+
+
+async def test_a_bug_in_another_process_is_a_bug_in_this_one(worker: Any) -> None:
+    """Its traceback comes over; here it is asked for what its catalogue does not hold."""
+    with pytest.raises(RuntimeError, match="No specimen named 'planted'"):
+        await worker.fill(specimen("planted", Atomic()), lambda _column, _cell: None)
+
+
+async def test_a_process_ends_with_the_block_whatever_it_does(server: Server, tmp_path: Path) -> None:
+    """Cancelled in the middle of a row, it is gone, and so are its databases."""
+    plan = SelftestPlan(
+        specimens=(),
+        engines=(BURST,),
+        known_engines=frozenset(ENGINES.entries),
+        scenarios=SCENARIOS,
+        settings=Settings(rounds=10**6),
+        right_settings=Settings(rounds=10**6),
+    )
+    async with hands_of(plan, 1, tmp_path)(server) as (hand,):
+        filling = asyncio.ensure_future(hand.fill(SPECIMENS.get("atomic"), lambda _column, _cell: None))
+        monitor = await connect(server.url("postgres"))
+        try:
+            async with asyncio.timeout(30):
+                while not await monitor.fetchval(_AT_WORK):  # noqa: ASYNC110  # the database sets no event
+                    await asyncio.sleep(0.01)
+            filling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await filling
+        finally:
+            monitor.terminate()
+    assert isinstance(hand, Worker)
+    assert hand.process.returncode is not None
+    monitor = await connect(server.url("postgres"))
+    assert not await monitor.fetchval(_AT_WORK)
+    await monitor.close()
+
+
+_AT_WORK = "SELECT count(*) > 0 FROM pg_database WHERE datname LIKE '%atomic_burst'"
+
+
+def test_what_was_not_run_is_said_once_for_all_it_holds_for() -> None:
+    """Columns, specimens and scenarios with one reason share a line."""
+    lame = Cell(ruling=Ruling.CLEARED, skipped=("race: no holds", "rush: no holds"))
+    text = render_matrix(matrix_of(right_row(burst=lame, explore=lame), right_row(burst=AWAY, explore=lame)))
+    assert "- burst, right: no holds (race, rush)" in text
+    assert "- explore, right, right: no holds (race, rush)" in text
+    assert "- burst, right: it cannot\n" in text
+
+
 KILL = Cell(ruling=Ruling.KILLED, law="no_oversell", run=1)
 MISS = Cell(ruling=Ruling.SURVIVED)
 OPEN = Cell(ruling=Ruling.INCONCLUSIVE, reason="it died")
@@ -336,7 +441,9 @@ def test_the_real_thing(tmp_path: Path) -> None:
     """Exit code 0, the document alone on standard output and in the run folder, progress on the other."""
     names = ("naive", "compensating", "atomic")
     words = [word for name in names for word in ("--specimen", name)]
-    done = oversell("selftest", "--quick", *EMBEDDED, *words, "--seed", "5", "--json", cwd=tmp_path)
+    done = oversell(
+        "selftest", "--quick", *EMBEDDED, *words, "--seed", "5", "--jobs", "2", "--json", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["result"], document["seed"], document["killed"]) == ("passed", 5, 2)
@@ -393,6 +500,7 @@ def test_what_could_not_be_judged_is_exit_code_3(
         (["--engine", "brust"], ["No engine named 'brust'", "burst"]),
         (["--quick", "--engine", "burst"], ["--engine"]),
         (["--max-time", "0s"], ["max-time"]),
+        (["--jobs", "0"], ["--jobs"]),
     ],
 )
 def test_what_cannot_be_asked_for_is_exit_code_2(
@@ -413,7 +521,7 @@ def test_what_cannot_be_asked_for_is_exit_code_2(
 def test_an_interrupted_self_test_leaves_what_it_knows(tmp_path: Path) -> None:
     """Exit code 3; the files say what was judged, and that the rest was left out."""
     with subprocess.Popen(
-        [*OVERSELL, "selftest", *EMBEDDED, "--specimen", "naive", "--specimen", "atomic"],
+        [*OVERSELL, "selftest", *EMBEDDED, "--jobs", "1", "--specimen", "naive", "--specimen", "atomic"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.DEVNULL,
