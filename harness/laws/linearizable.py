@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.laws._fast import decide
 from harness.laws._law import Law, UndecidedError
 from harness.laws._search import search
 from harness.model import Books, Violation
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
     from harness.model.history import Finding, Part
 
 BUDGET = 20_000
-"""How many configurations the exact search visits before it gives up."""
+"""How many configurations the exact search visits before it gives up, and so does the sweep over sets."""
+_SMALL = 64
+"""Histories of at most so many calls are searched exactly first."""
+_LITTLE = 1_000
+"""With this budget."""
 
 
 def explain(
@@ -45,7 +50,7 @@ def explain(
     """Return for each event whether some order explains its calls.
 
     :param books: the state at the end, when it has to be reached as well.
-    :param budget: how many configurations the exact search may visit for each event.
+    :param budget: how many configurations each of the two ways may visit for each event.
     """
     return [_explain(part, books, budget) for part in parts(tickets, calls)]
 
@@ -60,7 +65,19 @@ def told(finding: Finding, calls: Iterable[Call]) -> str:
 
 
 def _explain(part: Part, books: Books | None, budget: int) -> Finding:
-    return search(part, None if books is None else _of(books, part), budget=budget)
+    """Search a little where the history is small; then reduce it to counters; then search on."""
+    mine = None if books is None else _of(books, part)
+    little = min(budget, _LITTLE)
+    small = len(part.calls) <= _SMALL
+    if small:
+        finding = search(part, mine, budget=little)
+        if finding.explained is not Explained.UNDECIDED:
+            return finding
+    fast = decide(part, budget=budget)
+    if fast.explained is not Explained.UNDECIDED or (small and little == budget):
+        return fast
+    finding = search(part, mine, budget=budget + len(part.calls))
+    return fast if finding.explained is Explained.UNDECIDED else finding
 
 
 def _of(books: Books, part: Part) -> Books:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.laws import judge
+from harness.laws._search import search
 from harness.laws.linearizable import explain
 from harness.model import (
     Answer,
@@ -25,7 +26,7 @@ from harness.model import (
     Stock,
     TicketType,
 )
-from harness.model.history import Explained
+from harness.model.history import Explained, Part
 
 if TYPE_CHECKING:
     from harness.model import Operation
@@ -154,9 +155,10 @@ def test_it_names_the_first_call_that_nothing_explains_and_those_around_it() -> 
 
 def test_a_search_that_runs_out_of_budget_says_nothing_of_the_history() -> None:
     """Undecided is no verdict."""
-    (finding,) = explain([GENERAL], [buy(str(number), UNKNOWN, 0, None) for number in range(9)], budget=0)
+    part = Part((GENERAL,), tuple(buy(str(number), UNKNOWN, 0, None) for number in range(9)))
+    finding = search(part, Books(stock=(Stock(ticket="general", initial=1, remaining=5),)), budget=9)
     assert finding.explained is Explained.UNDECIDED
-    assert "0 configurations" in finding.reason
+    assert "9 configurations" in finding.reason
 
 
 def test_events_are_judged_each_by_itself() -> None:

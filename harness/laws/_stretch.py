@@ -1,0 +1,356 @@
+"""Sets of states over a stretch of one counter's columns; see :mod:`harness.laws._sweep` for the theory."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import accumulate, chain, product
+from typing import TYPE_CHECKING, TypeAlias
+
+from harness.laws._columns import GIVE, READ, REFUSAL, TAKE
+from harness.model.history import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from harness.laws._walk import Snapshot, Walk
+
+_State: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
+"""How many units remain; which rows under way are not placed, by the rank of their completion; and of each
+group of rows that never end, how many are placed."""
+_Trail: TypeAlias = "tuple[int, _Trail] | tuple[()]"
+"""The rows placed on the way, the last one first."""
+
+
+class SpentError(Exception):
+    """The budget is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """What came of a stretch."""
+
+    state: _State | None
+    """A state in which it can be left; ``None`` when there is none."""
+    trail: list[int]
+    """The rows placed on the way there, in order."""
+    position: int
+    """The completion before which that is, or the one that no state got past."""
+    admitted: int
+    complete: bool
+    """Nothing was left out: when no state got past, there is none."""
+
+
+class Stretches:
+    """Sweeps over stretches of one walk, all on one budget."""
+
+    def __init__(self, walk: Walk, budget: int) -> None:
+        columns = walk.columns
+        self._walk = walk
+        self._budget = budget
+        self._rank = [NEVER] * len(columns)
+        for rank, row in enumerate(walk.by_end):
+            self._rank[row] = rank
+        self._longest = max((columns.ended[row] - columns.invoked[row] for row in walk.by_end), default=0)
+        self._unit = all(
+            amount == 1
+            for kind, amount in set(zip(columns.kind, columns.amount, strict=True))
+            if kind in (TAKE, GIVE)
+        )
+        self._sure = not any(columns.optional[row] for row in walk.by_end)
+        """Whatever ends has happened."""
+        self._completed: list[int] = []
+
+    def from_walk(self, start: Snapshot, until: int, width: int) -> Crossed:
+        """Look for other decisions from where the walk was.
+
+        :param until: the completion before which the stretch ends.
+        :param width: how many states are kept after a completion.
+        """
+        waiting = tuple(sorted(self._rank[row] for row in start.waiting))
+        return self._cross(start, {(start.left, waiting, start.opened): ()}, until, width)
+
+    def from_anywhere(self, start: Snapshot, until: int, width: int) -> Crossed | None:
+        """Let everything through that any walk could have come with; ``None`` when that is too much."""
+        states = self._anything(start, width)
+        if states is None:
+            return None
+        return self._cross(start, dict.fromkeys(states, ()), until, width)
+
+    def _cross(self, start: Snapshot, states: Mapping[_State, _Trail], until: int, width: int) -> Crossed:
+        walk, columns = self._walk, self._walk.columns
+        admitted, complete = start.admitted, True
+        for position in range(start.position, min(until, len(walk.by_end))):
+            end = columns.ended[walk.by_end[position]]
+            fresh: list[int] = []
+            while admitted < len(columns) and columns.invoked[admitted] < end:
+                if columns.ended[admitted] < NEVER:
+                    fresh.append(self._rank[admitted])
+                admitted += 1
+            after: dict[_State, _Trail] = {}
+            for state, trail in states.items():
+                begun, way = self._admit(state, trail, fresh)
+                self._complete(begun, way, position, admitted, after)
+            if not after:
+                return Crossed(None, [], position, admitted, complete)
+            states = self._pruned(after)
+            if len(states) > width:
+                states = dict(sorted(states.items(), key=_laziness)[:width])
+                complete = False
+        state, trail = min(states.items(), key=_laziness)
+        return Crossed(state, _unrolled(trail), min(until, len(walk.by_end)), admitted, complete)
+
+    def _admit(self, state: _State, trail: _Trail, fresh: Iterable[int]) -> tuple[_State, _Trail]:
+        """Let rows begin; what is true at once has its moment."""
+        left, waiting, opened = state
+        begun = list(waiting)
+        for rank in fresh:
+            row = self._walk.by_end[rank]
+            if self._is_true(row, left):
+                trail = (row, trail)
+            else:
+                insort(begun, rank)
+        return (left, tuple(begun), opened), trail
+
+    def _complete(
+        self, state: _State, trail: _Trail, position: int, admitted: int, after: dict[_State, _Trail]
+    ) -> None:
+        """Add every state in which this completion can have been got past.
+
+        Of a row that is placed already nothing more is needed now: whatever can wait, waits.
+        """
+        waiting = state[1]
+        if not waiting or waiting[0] != position:
+            after.setdefault(state, trail)
+            return
+        if self._walk.columns.optional[self._walk.by_end[position]]:
+            after.setdefault((state[0], waiting[1:], state[2]), trail)
+        low, high = self._range(state)
+        seen = {state}
+        stack = [(state, trail)]
+        while stack:
+            here, way = stack.pop()
+            self._budget -= 1
+            if self._budget < 0:
+                raise SpentError
+            for there, on in self._steps(here, way, admitted):
+                if there in seen or not low <= there[0] <= high:
+                    continue
+                seen.add(there)
+                if there[1] and there[1][0] == position:
+                    stack.append((there, on))
+                else:
+                    after.setdefault(there, on)
+
+    def _steps(self, state: _State, trail: _Trail, admitted: int) -> Iterator[tuple[_State, _Trail]]:
+        """Place one more take or give: of each size the one that ends first, at last one that never does."""
+        left, waiting, opened = state
+        columns, by_end = self._walk.columns, self._walk.by_end
+        tried: set[tuple[int, int, bool]] = set()
+        for at, rank in enumerate(waiting):
+            row = by_end[rank]
+            kind, amount = columns.kind[row], columns.amount[row]
+            alike = (kind, amount, columns.optional[row])
+            if kind > GIVE or alike in tried:
+                continue
+            tried.add(alike)
+            if kind == GIVE or amount <= left:
+                rest = waiting[:at] + waiting[at + 1 :]
+                yield self._moved(row, rest, opened, left + (amount if kind == GIVE else -amount), trail)
+        for group, (kind, amount, rows) in enumerate(self._walk.late):
+            used = opened[group]
+            before = (kind, amount, False) in tried or (kind, amount, True) in tried
+            if before or used == len(rows) or rows[used] >= admitted:
+                continue
+            if kind == GIVE or amount <= left:
+                more = (*opened[:group], used + 1, *opened[group + 1 :])
+                moved = left + (amount if kind == GIVE else -amount)
+                yield self._moved(rows[used], waiting, more, moved, trail)
+
+    def _moved(
+        self, row: int, waiting: tuple[int, ...], opened: tuple[int, ...], left: int, trail: _Trail
+    ) -> tuple[_State, _Trail]:
+        """Return the state after a row was placed, with every refusal and read placed that is true now."""
+        by_end = self._walk.by_end
+        trail = (row, trail)
+        true = [rank for rank in waiting if self._is_true(by_end[rank], left)]
+        if true:
+            waiting = tuple(rank for rank in waiting if rank not in true)
+            for rank in true:
+                trail = (by_end[rank], trail)
+        return (left, waiting, opened), trail
+
+    def _is_true(self, row: int, left: int) -> bool:
+        columns = self._walk.columns
+        kind = columns.kind[row]
+        if kind == READ:
+            return left == columns.amount[row]
+        return kind == REFUSAL and left < columns.amount[row]
+
+    def _range(self, state: _State) -> tuple[int, int]:
+        """Return between which numbers the steps before one completion can be of use.
+
+        With single units a number that is not on the way to one that somebody waits for is of none: the
+        steps there and back can wait.
+        """
+        left, waiting, _ = state
+        if not self._unit:
+            return 0, NEVER
+        columns = self._walk.columns
+        wanted = [left]
+        first = True
+        for rank in waiting:
+            row = self._walk.by_end[rank]
+            kind = columns.kind[row]
+            if kind == READ:
+                wanted.append(columns.amount[row])
+            elif kind == REFUSAL:
+                wanted.append(columns.amount[row] - 1)
+            elif first:
+                # The row that completes, which comes first: it moves the number itself.
+                wanted += [max(left - 1, 0), 1] if kind == TAKE else [left + 1]
+            first = False
+        return min(wanted) - 1, max(wanted) + 1
+
+    def _pruned(self, states: dict[_State, _Trail]) -> dict[_State, _Trail]:
+        """Leave out states that can do nothing that another one cannot."""
+        if not (self._unit and self._sure) or len(states) == 1:
+            return states
+        by_left: dict[int, list[tuple[_State, _Trail]]] = defaultdict(list)
+        for item in states.items():
+            by_left[item[0][0]].append(item)
+        kept: dict[_State, _Trail] = {}
+        for items in by_left.values():
+            items.sort(key=_laziness)
+            best: list[_Reach] = []
+            for state, trail in items:
+                reach = self._reach(state)
+                if not any(other.covers(reach) for other in best):
+                    best.append(reach)
+                    kept[state] = trail
+        return kept
+
+    def _reach(self, state: _State) -> _Reach:
+        columns, by_end = self._walk.columns, self._walk.by_end
+        _, waiting, opened = state
+        kinds = [columns.kind[by_end[rank]] for rank in waiting]
+        spent = {kind: opened[group] for group, (kind, _, _) in enumerate(self._walk.late)}
+        return _Reach(
+            takes=tuple(rank for rank, kind in zip(waiting, kinds, strict=True) if kind == TAKE),
+            gives=tuple(rank for rank, kind in zip(waiting, kinds, strict=True) if kind == GIVE),
+            observers=frozenset(rank for rank, kind in zip(waiting, kinds, strict=True) if kind > GIVE),
+            opened=(spent.get(TAKE, 0), spent.get(GIVE, 0)),
+        )
+
+    def _anything(self, start: Snapshot, width: int) -> list[_State] | None:
+        """Return states that together can do all that any state there can; ``None`` when that is too many."""
+        if not self._sure:
+            return None
+        takes, gives = self._pending(start, TAKE), self._pending(start, GIVE)
+        base = self._base(start.position)
+        if self._unit:
+            return [
+                state
+                for left in range(base + sum(map(len, gives.values())) + self._opened(start, GIVE) + 1)
+                if (state := self._least(start, takes.get(1, []), gives.get(1, []), left - base)) is not None
+            ]
+        if self._walk.late:
+            return None
+        groups = [(-size, ranks) for size, ranks in takes.items()]
+        groups += [(size, ranks) for size, ranks in gives.items()]
+        states: list[_State] = []
+        for counts in product(*(range(len(ranks) + 1) for _, ranks in groups)):
+            left = base + sum(size * count for (size, _), count in zip(groups, counts, strict=True))
+            if left >= 0:
+                rest = chain(*(ranks[count:] for (_, ranks), count in zip(groups, counts, strict=True)))
+                states.append((left, tuple(sorted(rest)), ()))
+            if len(states) > width:
+                return None
+        return states
+
+    def _least(self, start: Snapshot, takes: list[int], gives: list[int], change: int) -> _State | None:
+        """Return the state with the fewest rows placed that changes the number of units by so many."""
+        ranks, placed, kind = (takes, -change, TAKE) if change < 0 else (gives, change, GIVE)
+        late = max(0, placed - len(ranks))
+        if late > self._opened(start, kind):
+            return None
+        others = gives if kind == TAKE else takes
+        opened = tuple(late * (what == kind) for what, _, _ in self._walk.late)
+        return (self._base(start.position) + change, tuple(sorted([*ranks[placed:], *others])), opened)
+
+    def _opened(self, start: Snapshot, kind: int) -> int:
+        """Return how many rows of the kind that never end were invoked before."""
+        return sum(row < start.admitted for what, _, rows in self._walk.late if what == kind for row in rows)
+
+    def _pending(self, start: Snapshot, kind: int) -> dict[int, list[int]]:
+        """Return the ranks of the rows of the kind under way, by amount, in order."""
+        columns = self._walk.columns
+        found: dict[int, list[int]] = defaultdict(list)
+        begin = columns.invoked[start.admitted - 1] - self._longest if start.admitted else 0
+        for row in range(start.admitted - 1, -1, -1):
+            if columns.invoked[row] < begin:
+                break
+            if columns.kind[row] == kind and start.position <= self._rank[row] < NEVER:
+                found[columns.amount[row]].append(self._rank[row])
+        return {amount: sorted(ranks) for amount, ranks in found.items()}
+
+    def _base(self, position: int) -> int:
+        """Return how many units remain when nothing is placed but what has completed before."""
+        if not self._completed:
+            columns = self._walk.columns
+            signs = {TAKE: -1, GIVE: 1, REFUSAL: 0, READ: 0}
+            changes = (signs[columns.kind[row]] * columns.amount[row] for row in self._walk.by_end)
+            self._completed = list(accumulate(changes, initial=columns.initial))
+        return self._completed[position]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a state can still do, where all takes and gives are of one unit."""
+
+    takes: tuple[int, ...]
+    """Ranks of those not placed."""
+    gives: tuple[int, ...]
+    observers: frozenset[int]
+    opened: tuple[int, int]
+    """How many takes and gives that never end are placed."""
+
+    def covers(self, other: _Reach) -> bool:
+        """Say whether a state with this reach can do all that one with the other, and as many units, can.
+
+        It can when it has to explain no more, and after placing at once as many takes and gives more as the
+        other has placed, those that end first, its remaining ones end no earlier.
+        """
+        return (
+            self.observers <= other.observers
+            and _no_earlier(self.takes, other.takes, self.opened[0] - other.opened[0])
+            and _no_earlier(self.gives, other.gives, self.opened[1] - other.opened[1])
+        )
+
+
+def _no_earlier(mine: tuple[int, ...], theirs: tuple[int, ...], more_spent: int) -> bool:
+    """Compare ranks of what is not placed, where so many more of mine that never end are placed.
+
+    Both have as many of those in all, so that mine can be taken to end in ``-more_spent`` more endless ones.
+    """
+    ahead = len(mine) - len(theirs) - more_spent
+    if ahead < 0:
+        return False
+    rest = mine[ahead:]
+    return len(rest) <= len(theirs) and all(a >= b for a, b in zip(rest, theirs, strict=False))
+
+
+def _laziness(item: tuple[_State, _Trail]) -> tuple[int, int]:
+    """Order states so that those come first which have placed least, and least of what never ends."""
+    _, waiting, opened = item[0]
+    return (sum(opened), -len(waiting))
+
+
+def _unrolled(trail: _Trail) -> list[int]:
+    rows: list[int] = []
+    while trail:
+        row, trail = trail
+        rows.append(row)
+    rows.reverse()
+    return rows
