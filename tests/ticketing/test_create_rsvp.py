@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -209,8 +210,9 @@ async def test_increment_gives_back_what_was_taken(connection: asyncpg.Connectio
     """A decrement without an RSVP can be taken back, once, and never above the initial quantity."""
     ticket = await on_sale(connection, 2)
     await decrement_ticket_quantity(connection, ticket.id)
-    assert await increment_ticket_quantity(connection, ticket.id) == ticket
-    with pytest.raises(InvalidRsvpError, match="2 available and 0 sold of 2"):
+    given = await increment_ticket_quantity(connection, ticket.id)
+    assert replace(given, notice_number=ticket.notice_number) == ticket
+    with pytest.raises(InvalidRsvpError, match="2 available and 0 sold or held of 2"):
         await increment_ticket_quantity(connection, ticket.id)
     with pytest.raises(NotFoundError):
         await increment_ticket_quantity(connection, "nothing")
@@ -220,7 +222,7 @@ async def test_increment_prints_no_tickets(connection: asyncpg.Connection) -> No
     """A ticket that a standing RSVP holds cannot be given back, however far below initial the counter is."""
     ticket = await on_sale(connection, 2)
     await buy(connection, ticket, "ann")
-    with pytest.raises(InvalidRsvpError, match="1 available and 1 sold of 2"):
+    with pytest.raises(InvalidRsvpError, match="1 available and 1 sold or held of 2"):
         await increment_ticket_quantity(connection, ticket.id)
 
 

@@ -55,6 +55,7 @@ async def test_a_hundred_for_ten(connection: asyncpg.Connection, available: int,
         "standing": 100,
         "difference": difference,
         "problem": "oversold",
+        "held": 0,
     }
 
 
