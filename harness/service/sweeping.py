@@ -35,7 +35,9 @@ async def sweep(pool: asyncpg.Pool, settings: Settings) -> int:
 
 
 async def sweep_for_ever(pool: asyncpg.Pool, settings: Settings) -> None:
-    """Sweep every so often; trouble is logged once for as long as it lasts, and never the end."""
+    """Sweep every so often, unless that is turned off; trouble is logged once for as long as it lasts."""
+    if not settings.sweep_every:
+        return
     failing = False
     while True:
         await asyncio.sleep(settings.sweep_every)

@@ -85,16 +85,50 @@ class Sale:
             "/api/rsvp", json=self.request(user, **changes), headers=headers
         )
 
+    async def post(self, path: str, body: Any, *, key: str | None = None) -> httpx.Response:
+        """Send something to the service, under an Idempotency-Key when there is one."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.service.client.post(path, json=body, headers=headers)
+
+    async def hold(self, user: str = "ann", *, key: str | None = None, **changes: Any) -> httpx.Response:
+        """Hold a ticket as this user."""
+        body = {"eventId": self.event, "userId": user, "ticketId": self.ticket}
+        return await self.post("/api/holds", body | changes, key=key)
+
+    async def confirm(
+        self, hold: str, user: str = "ann", *, key: str | None = None, **changes: Any
+    ) -> httpx.Response:
+        """Confirm a hold as this user."""
+        body = {"name": user.title(), "email": f"{user}@example.org"}
+        return await self.post(f"/api/holds/{hold}/confirm", body | changes, key=key)
+
+    async def group(self, *users: str, key: str | None = None, **changes: Any) -> httpx.Response:
+        """RSVP for several people."""
+        members = [{"userId": user, "name": user.title(), "email": f"{user}@example.org"} for user in users]
+        body = {"eventId": self.event, "ticketId": self.ticket, "members": members}
+        return await self.post("/api/group-rsvps", body | changes, key=key)
+
+    async def wait(self, user: str, *, key: str | None = None, **changes: Any) -> httpx.Response:
+        """Stand in line as this user."""
+        return await self.post("/api/waitlist", self.request(user, **changes), key=key)
+
+    async def people(self, status: str = "confirmed") -> list[str]:
+        """Return who has a place of that kind at the event, sorted."""
+        statement = (
+            "SELECT array_agg(user_id ORDER BY user_id) FROM rsvps WHERE event_id = $1 AND status = $2"
+        )
+        return list(await self.service.fetchval(statement, self.event, status) or ())
+
     async def sold(self) -> int:
-        """Return how many RSVPs stand, after making sure that the counter agrees with them."""
+        """Return how many RSVPs stand, after making sure that the counter agrees with what is taken."""
         available = await self.service.fetchval(
             "SELECT quantity_available FROM tickets WHERE id = $1", self.ticket
         )
-        standing = await self.service.fetchval(
-            "SELECT count(*) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'", self.ticket
+        taken = await self.service.fetchval(
+            "SELECT count(*) FROM rsvps WHERE ticket_id = $1 AND status IN ('confirmed', 'held')", self.ticket
         )
-        assert available + standing == self.quantity
-        return int(standing)
+        assert available + taken == self.quantity
+        return len(await self.people())
 
     @contextlib.asynccontextmanager
     async def ticket_locked(self) -> AsyncIterator[Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, delete, post
 from litestar.datastructures import State
-from litestar.params import JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from harness.service.answers import answer_of, respond
 from harness.service.api._common import (
@@ -15,7 +15,6 @@ from harness.service.api._common import (
     KEY_TROUBLE,
     EventId,
     IdempotencyKey,
-    TextId,
     asked,
     body_check,
     refused_by,
@@ -31,6 +30,9 @@ from harness.ticketing import (
     SaleClosedError,
     leave_waitlist,
 )
+
+PathOfId = Annotated[str, PathParameter(min_length=2, max_length=201, pattern=r"^[^\x00]+$")]
+"""An id with the slash before it: taken as a path, an id may have slashes of its own."""
 
 
 @post(
@@ -57,7 +59,7 @@ async def join_waitlist(
 
 
 @delete(
-    "/api/events/{event_id:str}/waitlist/{user_id:str}",
+    "/api/events/{event_id:str}/waitlist/{user_id:path}",
     status_code=200,
     responses=refused_by(BadRequestError, NotFoundError),
     response_description="The person waits no longer.",
@@ -65,10 +67,10 @@ async def join_waitlist(
     summary="Wait no longer",
     tags=["waiting list"],
 )
-async def delete_place(state: State, event_id: EventId, user_id: TextId) -> Response[LeaveAnswer]:
+async def delete_place(state: State, event_id: EventId, user_id: PathOfId) -> Response[LeaveAnswer]:
     """Give a place in the line up."""
     async with borrowed(state.pool, state.settings) as connection:
-        await leave_waitlist(connection, event_id, user_id)
+        await leave_waitlist(connection, event_id, user_id.removeprefix("/"))
     return respond(answer_of(200, LeaveAnswer(success=True)))
 
 
