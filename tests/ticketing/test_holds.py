@@ -252,7 +252,7 @@ async def test_held_cannot_be_incremented(connection: asyncpg.Connection) -> Non
 
 
 async def test_hold_beside_rsvp(opening: Opening, until_blocked: UntilBlocked) -> None:
-    """Of a hold and an RSVP of one person at once, for two tickets of an event, whoever commits has the place."""
+    """Of a hold and an RSVP of one person at once, for two tickets, whoever commits has the place."""
     first, second = [await opening() for _ in range(2)]
     for action, rival in ((hold, buy), (buy, hold), (hold, hold), (hold, wait)):
         for decision, expected in (("commit", "duplicate_rsvp"), ("rollback", "accepted")):
