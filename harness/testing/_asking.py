@@ -12,6 +12,7 @@ import click
 from harness.catalogue import unknown_name
 from harness.cli._choices import known_scenarios
 from harness.cli._gate import OUTPUT
+from harness.cli._options import SettingOption
 from harness.cli._pages import entries
 from harness.cli.check import COMMAND
 from harness.driving.scenarios import choose_scenarios
@@ -91,7 +92,7 @@ def _engines(names: tuple[str, ...]) -> list[str]:
 
 def _flags(given: Mapping[str, object]) -> Iterator[str]:
     """Yield the words that say this on a command line."""
-    valid = {str(option.name).replace("_", "-") for option in COMMAND.params} - _NOT_FOR_TESTS
+    valid = {each.setting.name for each in COMMAND.params if isinstance(each, SettingOption)} - _NOT_FOR_TESTS
     for key, value in given.items():
         name = key.replace("_", "-")
         if name not in valid:
