@@ -68,7 +68,7 @@ def _shown(ticket: AvailabilityRow) -> dict[str, Any]:
         "id": ticket.id,
         "name": ticket.name,
         "price": f"{ticket.price:.2f}",
-        "available": ticket.available,
+        "deadline": "" if ticket.deadline is None else ticket.deadline.isoformat(),
         "open": ticket.available > 0 and not closed,
         "state": "Sale closed" if closed else f"{ticket.available} left" if ticket.available else "Sold out",
     }

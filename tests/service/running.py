@@ -161,12 +161,14 @@ async def connection_to(database: str) -> AsyncIterator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def running(database: str, settings: Settings | None = None) -> AsyncIterator[Service]:
-    """Run the service in this process, on a port the kernel chose."""
+async def running(
+    database: str, settings: Settings | None = None, *, port: int = 0
+) -> AsyncIterator[Service]:
+    """Run the service in this process, on a port the kernel chose, or on one that was used before."""
     stop = asyncio.Event()
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(database, ready=ready.set_result, stop=stop, settings=settings))
+        tasks.create_task(serve(database, ready=ready.set_result, stop=stop, port=port, settings=settings))
         async with asyncio.timeout(PATIENCE):
             url = await ready
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,8 @@ import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
 from harness.ticketing import create_event, create_ticket
-from tests.service.running import PNG, connection_to
+from tests.service.running import PNG, connection_to, running
+from tests.service.sockets import opened as watching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,12 +79,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def opened(browser: Browser, sale: Sale) -> AsyncIterator[Page]:
-    """Open the sale's page in a window of its own, and fail on anything its console complains about."""
+async def opened(browser: Browser, sale: Sale, *, sockets: bool = True) -> AsyncIterator[Page]:
+    """Open the sale's page in a window of its own, and fail on anything its console complains about.
+
+    :param sockets: whether the page can have a WebSocket.
+    """
     complaints: list[str] = []
     async with await browser.new_context() as context:
         page = await context.new_page()
         page.set_default_timeout(15_000)
+        if not sockets:
+            await page.route_web_socket("**", lambda socket: socket.close(code=1013))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(f"{sale.service.url}/rsvp?event={sale.event}")
         yield page
@@ -143,6 +150,72 @@ async def test_sold_out_under_ones_eyes(chromium: Browser, service: Service) -> 
         await expect(page.get_by_role("status")).to_contain_text("just sold out")
         await expect(page.get_by_role("radio", name="Ticket")).to_be_disabled()
         await expect(page.locator(".ticket-state")).to_have_text("Sold out")
+
+
+@pytest.mark.chromium
+async def test_what_others_buy_is_seen_without_a_reload(chromium: Browser, service: Service) -> None:
+    """Two people look at one page; what one takes and gives back, the other sees change."""
+    sale = await service.sale(2)
+    async with opened(chromium, sale) as ann, opened(chromium, sale) as bob:
+        await expect(ann.locator(".ticket-state")).to_have_text("2 left")
+        await fill(bob, name="Bob", email="bob@example.org")
+        await submit(bob)
+        await expect(bob.get_by_role("status")).to_contain_text("You are in, Bob!")
+        for page in (ann, bob):
+            await expect(page.locator(".ticket-state")).to_have_text("1 left")
+        rsvp = (await sale.rsvp("cem")).json()["rsvp"]["id"]
+        for page in (ann, bob):
+            await expect(page.locator(".ticket-state")).to_have_text("Sold out")
+            await expect(page.get_by_role("radio", name="Ticket")).to_be_disabled()
+        await service.client.delete(f"/api/rsvp/{rsvp}")
+        await expect(ann.locator(".ticket-state")).to_have_text("1 left")
+        await fill(ann)
+        await submit(ann)
+        await expect(ann.get_by_role("status")).to_contain_text("You are in, Ann!")
+    assert await sale.sold() == 2
+
+
+@pytest.mark.chromium
+async def test_a_lost_socket_is_opened_again(chromium: Browser, own_database: str) -> None:
+    """While the service is away the page stays; once it is back, the page shows what is true now."""
+    async with contextlib.AsyncExitStack() as stack:
+        async with running(own_database) as first:
+            sale = await first.sale(3)
+            page = await stack.enter_async_context(opened(chromium, sale))
+            await sale.rsvp("bob")
+            await expect(page.locator(".ticket-state")).to_have_text("2 left")
+        async with running(own_database, port=first.address[1]) as second:
+            await replace(sale, service=second).rsvp("cem")
+            await expect(page.locator(".ticket-state")).to_have_text("1 left")
+
+
+@pytest.mark.chromium
+async def test_without_a_socket_the_page_does_as_before(chromium: Browser, service: Service) -> None:
+    """Where sockets are blocked, numbers are read anew after each RSVP, and nothing complains."""
+    sale = await service.sale(3)
+    async with opened(chromium, sale, sockets=False) as page:
+        await sale.rsvp("bob")
+        await fill(page)
+        await expect(page.locator(".ticket-state")).to_have_text("3 left")
+        await submit(page)
+        await expect(page.get_by_role("status")).to_contain_text("You are in, Ann!")
+        await expect(page.locator(".ticket-state")).to_have_text("1 left")
+
+
+@pytest.mark.chromium
+async def test_a_sale_that_is_over_stays_closed(chromium: Browser, service: Service) -> None:
+    """A ticket that comes back after the deadline is not offered."""
+    sale = await service.sale(2)
+    rsvp = (await sale.rsvp("bob")).json()["rsvp"]["id"]
+    await service.fetchval(
+        "UPDATE tickets SET purchase_deadline = now() - interval '1 hour' WHERE id = $1", sale.ticket
+    )
+    async with opened(chromium, sale) as page, watching(service, sale.event) as socket:
+        await expect(page.locator(".ticket-state")).to_have_text("Sale closed")
+        await service.client.delete(f"/api/rsvp/{rsvp}")
+        await socket.until_available(2)
+        await expect(page.locator(".ticket-state")).to_have_text("Sale closed")
+        await expect(page.get_by_role("radio", name="Ticket")).to_be_disabled()
 
 
 @pytest.mark.chromium

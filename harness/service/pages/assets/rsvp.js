@@ -1,4 +1,5 @@
-// Sends the RSVP form: the payment proof first, then the RSVP under an Idempotency-Key.
+// Sends the RSVP form: the payment proof first, then the RSVP under an Idempotency-Key. Shows what is left as it
+// changes.
 //
 // The key belongs to what is being asked, not to the click: as long as the form is unchanged and no answer
 // came, trying again repeats the same request, and the service books it once. A definite answer retires it.
@@ -15,6 +16,7 @@ const REFUSALS = {
 };
 
 let pending = null; // the request that has had no answer yet, with its key
+let live = false; // the numbers are kept true by a socket
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -106,20 +108,51 @@ async function upload(file) {
   return answer.paymentProofUrl;
 }
 
+// Without the live socket, the numbers are those of the page until something is sent; then they are read anew.
 async function refresh() {
+  if (live) return;
   const response = await fetch(`/api/events/${form.dataset.event}/availability`);
-  if (!response.ok) return;
-  const now = Date.now();
-  for (const ticket of (await response.json()).tickets) {
-    const state = form.querySelector(`[data-ticket="${CSS.escape(ticket.ticketId)}"]`);
-    if (!state) continue;
-    const closed = ticket.purchaseDeadline !== null && Date.parse(ticket.purchaseDeadline) <= now;
-    const open = ticket.available > 0 && !closed;
-    state.textContent = closed ? "Sale closed" : open ? `${ticket.available} left` : "Sold out";
-    const row = state.closest(".ticket");
-    row.classList.toggle("closed", !open);
-    row.querySelector("input").disabled = !open;
+  if (response.ok) (await response.json()).tickets.forEach(showTicket);
+}
+
+function showTicket({ ticketId, available }) {
+  const state = form.querySelector(`[data-ticket="${CSS.escape(ticketId)}"]`);
+  if (!state) return;
+  const deadline = Date.parse(state.dataset.deadline);
+  const closed = deadline <= Date.now(); // never true without a deadline
+  const open = available > 0 && !closed;
+  state.textContent = closed ? "Sale closed" : open ? `${available} left` : "Sold out";
+  const row = state.closest(".ticket");
+  row.classList.toggle("closed", !open);
+  row.querySelector("input").disabled = !open;
+}
+
+// Keeps the numbers true as they change. Each socket begins with all of them, so that nothing is missed while
+// there is none; trying again takes longer each time, and not all pages try at the same moment.
+function watch(pause = 1000) {
+  const address = new URL(`/api/events/${form.dataset.event}/live`, location);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  let socket;
+  try {
+    socket = new WebSocket(address);
+  } catch {
+    return; // not allowed here; the page does without
   }
+  socket.addEventListener("message", ({ data }) => {
+    const message = JSON.parse(data);
+    if (message.type === "snapshot") {
+      live = true;
+      pause = 1000;
+      message.tickets.forEach(showTicket);
+    } else if (message.type === "availability") {
+      showTicket(message);
+    }
+  });
+  socket.addEventListener("close", ({ code }) => {
+    live = false;
+    if (code === 4404) return; // there is no such event any more
+    setTimeout(() => watch(Math.min(2 * pause, 30000)), pause * (0.5 + Math.random() / 2));
+  });
 }
 
 function show(kind, message) {
@@ -132,3 +165,5 @@ function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+watch();
