@@ -105,7 +105,12 @@ begin
 end
 $$;
 
-create or replace function public.leave_waitlist(p_event_id bigint, p_user_id text)
+-- A person waits in one line of an event at most; who names a ticket leaves that ticket's line and no other.
+create or replace function public.leave_waitlist(
+    p_event_id  bigint,
+    p_user_id   text,
+    p_ticket_id text default null
+)
 returns public.waitlist
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -113,7 +118,11 @@ as $$
 declare
     place public.waitlist;
 begin
-    select w.* into place from public.waitlist w where w.event_id = p_event_id and w.user_id = p_user_id;
+    select w.* into place
+      from public.waitlist w
+     where w.event_id = p_event_id
+       and w.user_id = p_user_id
+       and w.ticket_id = coalesce(p_ticket_id, w.ticket_id);
     if found then
         -- The ticket's lock protects its line. Who was served before it was ours waits no more.
         perform from public.tickets t where t.id = place.ticket_id for no key update;
@@ -129,6 +138,6 @@ $$;
 
 -- As with create_rsvp: whoever may call these acts in everybody's name.
 revoke all on function public.join_waitlist(bigint, text, text, text, text) from public, anon, authenticated;
-revoke all on function public.leave_waitlist(bigint, text) from public, anon, authenticated;
+revoke all on function public.leave_waitlist(bigint, text, text) from public, anon, authenticated;
 grant execute on function public.join_waitlist(bigint, text, text, text, text) to service_role;
-grant execute on function public.leave_waitlist(bigint, text) to service_role;
+grant execute on function public.leave_waitlist(bigint, text, text) to service_role;

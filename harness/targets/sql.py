@@ -219,7 +219,7 @@ class SqlClient:
                     ticket_id=ticket,
                 )
             case LeaveWaitlist():
-                await leave_waitlist(self._db, event, person)
+                await leave_waitlist(self._db, event, person, ticket)
             case ChangeCapacity():
                 await change_capacity(self._db, ticket, operation.capacity)
             case Refund():

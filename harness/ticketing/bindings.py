@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,6 @@ from harness.ticketing.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.ticketing.functions import SqlFunction
 
 
@@ -248,12 +247,15 @@ async def join_waitlist(
     return WaitlistJoined(place=to_row(WaitlistRow, record), position=record["position"])
 
 
-async def leave_waitlist(connection: asyncpg.Connection, event_id: int, user_id: str) -> WaitlistRow:
+async def leave_waitlist(
+    connection: asyncpg.Connection, event_id: int, user_id: str, ticket_id: str | None = None
+) -> WaitlistRow:
     """Wait no longer, and return what the place was.
 
+    :param ticket_id: leave the line of this ticket only; ``None`` for whichever line of the event it is.
     :raises NotFoundError: when the person does not wait, be it because they have just been served.
     """
-    return to_row(WaitlistRow, await _one(connection, LEAVE_WAITLIST, event_id, user_id))
+    return to_row(WaitlistRow, await _one(connection, LEAVE_WAITLIST, event_id, user_id, ticket_id))
 
 
 async def change_capacity(connection: asyncpg.Connection, ticket_id: str, capacity: int) -> TicketRow:

@@ -122,7 +122,9 @@ JOIN_WAITLIST = SqlFunction(
     extra={"position": "integer"},
 )
 LEAVE_WAITLIST = SqlFunction(
-    name="leave_waitlist", arguments={"p_event_id": "bigint", "p_user_id": "text"}, row=WaitlistRow
+    name="leave_waitlist",
+    arguments={"p_event_id": "bigint", "p_user_id": "text", "p_ticket_id": "text"},
+    row=WaitlistRow,
 )
 CHANGE_CAPACITY = SqlFunction(
     name="change_capacity", arguments={"p_ticket_id": "text", "p_capacity": "integer"}, row=TicketRow

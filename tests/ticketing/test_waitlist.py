@@ -175,6 +175,8 @@ async def test_leaving(connection: asyncpg.Connection) -> None:
         await leave_waitlist(connection, ticket.event_id, "bob")
     with pytest.raises(NotFoundError):
         await leave_waitlist(connection, ticket.event_id, "ann")
+    with pytest.raises(NotFoundError):
+        await leave_waitlist(connection, ticket.event_id, "cat", "another ticket")
     assert (await wait(connection, ticket, "bob")).position == 2
     await by_cancel(connection, ticket)
     assert await people(connection, ticket, "confirmed") == ["cat"]
