@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from harness.model import Gate, Operation, TicketType
 
 SCHEMA = """
-    CREATE TABLE tickets (id serial PRIMARY KEY, name text, initial integer, remaining integer);
+    CREATE SEQUENCE events;
+    CREATE TABLE tickets (
+        id serial PRIMARY KEY, event bigint, name text, initial integer, remaining integer
+    );
     CREATE TABLE sales (
         id serial PRIMARY KEY,
+        event bigint NOT NULL,
         ticket integer NOT NULL REFERENCES tickets,
         buyer text NOT NULL,
-        UNIQUE (ticket, buyer)
+        UNIQUE (event, buyer)
     );
 """
 
@@ -71,9 +75,14 @@ class RunningShop:
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> Ids:
         """Put this stock on sale under fresh ids, so that runs do not see each other."""
+        events = {
+            event: await self.connection.fetchval("SELECT nextval('events')")
+            for event in {ticket.event for ticket in tickets}
+        }
         return {
             ticket.name: await self.connection.fetchval(
-                "INSERT INTO tickets (name, initial, remaining) VALUES ($1, $2, $2) RETURNING id",
+                "INSERT INTO tickets (event, name, initial, remaining) VALUES ($1, $2, $3, $3) RETURNING id",
+                events[ticket.event],
                 ticket.name,
                 ticket.initial,
             )
@@ -137,6 +146,9 @@ async def buy(connection: asyncpg.Connection, ticket: int, buyer: str) -> Answer
         if taken is None:
             return Answer(Outcome.SOLD_OUT)
         sale = await connection.fetchval(
-            "INSERT INTO sales (ticket, buyer) VALUES ($1, $2) RETURNING id", ticket, buyer
+            "INSERT INTO sales (event, ticket, buyer) SELECT event, id, $2 FROM tickets WHERE id = $1"
+            " RETURNING id",
+            ticket,
+            buyer,
         )
     return Answer(Outcome.ACCEPTED, reservation=str(sale), remaining=taken)

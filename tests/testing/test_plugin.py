@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -18,7 +19,6 @@ from tests.cli.commandline import environment, oversell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 pytest_plugins = ["pytester"]
 
@@ -45,6 +45,7 @@ SHOPS = """
 
     shut = MemoryTarget(behave=refuse)
 """
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"]
 _HARNESS = {"harness", "harness.testing", "harness.testing.plugin"}
 
 
@@ -66,23 +67,9 @@ class Suite:
         """Write its tests; the import of the gate is there already."""
         self.write("test_shop.py", f"{' ' * 8}from harness.testing import gate\n{text}")
 
-    def command(self, *words: str) -> list[str]:
-        """Return the command that runs it."""
-        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *words]
-
     def run(self, *words: str, **more: str) -> Result:
         """Run it to its end."""
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.folder,
-            env=environment(OVERSELL_DATABASE="embedded", **more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout + done.stderr)
+        return _run(self.folder, *words, **more)
 
     def documents(self) -> list[dict[str, object]]:
         """Return the verdict documents of its runs."""
@@ -106,6 +93,20 @@ class Result:
     def last(self) -> str:
         """The line that counts the tests."""
         return [line for line in self.said.splitlines() if line.strip()][-1]
+
+
+def _run(folder: Path, *words: str, **more: str) -> Result:
+    done = subprocess.run(
+        [*PYTEST, *words],
+        cwd=folder,
+        env=environment(OVERSELL_DATABASE="embedded", **more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout + done.stderr)
 
 
 @pytest.fixture
@@ -392,6 +393,15 @@ def test_a_class_or_an_object_is_a_target_too(suite: Suite) -> None:
     assert [document["target"] for document in suite.documents()] == ["theirs:Shop", "theirs"]
 
 
+def test_the_example_is_right_in_every_scenario_that_it_can_be_driven_through(tmp_path: Path) -> None:
+    """Whoever copies it begins with a suite that passes, and that says what it leaves out."""
+    example = Path(__file__).parents[2] / "examples" / "test_asyncpg_shop.py"
+    result = _run(example.parent.parent, str(example), "-k", "burst", "-rs", OVERSELL_RUNS=str(tmp_path))
+    assert result.code == 0, result.said
+    assert result.counts["passed"] >= 6
+    assert "the target does not support: cancel" in result.said
+
+
 def test_what_is_no_verdict_is_an_error(suite: Suite) -> None:
     """A bug of ours shows its traceback, a database that cannot be had is one line; neither is a failure."""
     suite.write(
@@ -443,7 +453,7 @@ def test_an_interruption_ends_everything(suite: Suite) -> None:
         test_next = gate("shops:right", scenarios="rush", engines="burst")
     """)
     running = subprocess.Popen(
-        suite.command(),
+        PYTEST,
         cwd=suite.folder,
         env=environment(OVERSELL_DATABASE="embedded"),
         stdin=subprocess.DEVNULL,
