@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
@@ -74,7 +74,12 @@ _OUTCOMES: Mapping[type[TicketingError], Outcome] = {
 _NO_TICKET = "no-such-ticket"
 _NO_ID = UUID(int=0)
 
-_AVAILABLE = "SELECT quantity_available FROM tickets WHERE id = $1"
+_MARKS = "oversell_marks"
+# What it reads beside serves where nothing was notified yet; and it shows whoever watches the statements, to
+# find out which of them depend on each other, that the answer depends on what was sold before.
+_SEND_MARK = "SELECT quantity_available FROM (SELECT pg_notify($1, $2)) AS sent, tickets WHERE id = $3"
+_ARRIVAL_TIMEOUT = 10.0
+"""Seconds for a mark to come back."""
 
 
 class SqlTarget:
@@ -119,30 +124,41 @@ class RunningSql:
 
 @dataclass(slots=True)
 class Listener:
-    """Listens to the notices, and remembers the last one of each ticket."""
+    """Hears the notices, and remembers the last one of each ticket."""
 
-    _db: asyncpg.Connection
     _last: dict[str, int] = field(default_factory=dict)
     """What is available by the ticket's id, as told last."""
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _marks: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
-    async def listen(self) -> None:
-        """Begin."""
-        await self._db.add_listener(CHANNEL, self._hear)
+    async def listen(self, db: asyncpg.Connection) -> None:
+        """Begin, on a connection that does nothing else."""
+        await db.add_listener(CHANNEL, self._hear_notice)
+        await db.add_listener(_MARKS, self._hear_mark)
 
-    async def remaining(self, ticket_id: str) -> int:
+    async def remaining(self, db: asyncpg.Connection, ticket_id: str) -> int:
         """Return what the last notice said; where there was none yet, what is available.
 
-        Postgres sends a session what it has for it before it says that a statement is done, so that after
-        one everything has arrived that was committed before it.
+        Postgres delivers in the order of commits. So a session sends a mark, and once that has come back
+        everything has arrived that was committed before it. Any number may do so at once.
         """
-        async with self._one_at_a_time:
-            available: int = await self._db.fetchval(_AVAILABLE, ticket_id)
+        mark = uuid4().hex
+        arrived = self._marks[mark] = asyncio.get_running_loop().create_future()
+        try:
+            available: int = await db.fetchval(_SEND_MARK, _MARKS, mark, ticket_id)
+            async with asyncio.timeout(_ARRIVAL_TIMEOUT):
+                await arrived
+        finally:
+            del self._marks[mark]
         return self._last.get(ticket_id, available)
 
-    def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def _hear_notice(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         notice = read_notice(str(payload))
         self._last[notice.ticket_id] = notice.available
+
+    def _hear_mark(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        arrived = self._marks.get(str(payload))
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
 
 
 @contextlib.asynccontextmanager
@@ -150,8 +166,8 @@ async def _listening(database: str) -> AsyncIterator[Listener]:
     """Listen for the length of a block."""
     db = await connect(database)
     try:
-        listener = Listener(db)
-        await listener.listen()
+        listener = Listener()
+        await listener.listen(db)
         yield listener
     finally:
         db.terminate()
@@ -225,7 +241,7 @@ class SqlClient:
             case Refund():
                 await refund_rsvp(self._db, _id(operation.reservation))
             case ReadNotice():
-                remaining = await self._listener.remaining(ticket)
+                remaining = await self._listener.remaining(self._db, ticket)
                 return Answer(Outcome.ACCEPTED, remaining=remaining)
             case ReadSales():
                 sales = await get_ticket_sales(self._db, ticket)
