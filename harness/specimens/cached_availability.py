@@ -49,7 +49,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"availability_was_true"}),
         scenario="availability_during_rush",
-        engine="burst",
+        engine="stateful",
         source="stale reads: a cache in front of the source of truth, with nothing that invalidates it",
     ),
 )

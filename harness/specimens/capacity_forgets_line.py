@@ -45,9 +45,9 @@ SPECIMEN = Specimen(
     doc=__doc__ or "",
     target=CapacityForgetsLine(),
     mistake=Mistake(
-        laws=frozenset({"waitlist_is_served"}),
+        laws=frozenset({"waitlist_in_order"}),
         scenario="capacity_raised_for_the_line",
-        engine="burst",
+        engine="explore",
         source=(
             "freeCodeCamp/chapter, issue 2330: modifying the capacity of an event does not affect the "
             "waitlist"

@@ -1,7 +1,7 @@
-"""Find the hold, write the RSVP, delete the hold, each by itself and after the other.
+"""Find the hold; then write the RSVP and delete the hold, both or neither.
 
-Deleting the hold when all is done is meant to keep it from being used twice. But it is done last: a second
-tab that asks in between finds the hold as well, and one hold makes two RSVPs. Deleting what is gone already
+Deleting the hold is meant to keep it from being used twice. But it is found before and deleted last: a
+second tab that asks in between finds it as well, and one hold makes two RSVPs. Deleting what is gone already
 is no error.
 """
 
@@ -29,7 +29,7 @@ class ConfirmInTwoTabs(BoxOffice):
     constraints = ONE_HOLD_PER_PERSON
 
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
-        """Find; write; delete."""
+        """Find; write and delete."""
         hold = int(operation.hold or 0)
         quantity = await db.fetchval(
             "SELECT quantity FROM holds"
@@ -39,8 +39,9 @@ class ConfirmInTwoTabs(BoxOffice):
         )
         if quantity is None:
             return NO_SUCH_HOLD
-        rsvp = await write_rsvp(db, ticket, operation.person, quantity)
-        await db.execute("DELETE FROM holds WHERE id = $1", hold)
+        async with db.transaction():
+            rsvp = await write_rsvp(db, ticket, operation.person, quantity)
+            await db.execute("DELETE FROM holds WHERE id = $1", hold)
         return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
 
 

@@ -1,4 +1,4 @@
-"""Serve the first in line, once; who cannot be served is struck off.
+"""Something came back: move the first in line up.
 
 For one ticket that comes back, one person is moved up, and that is what the code says. But a capacity that
 is raised by ten brings ten places and moves up one, and nobody looks at the line again before somebody
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.model import Feature
 from harness.specimens._box_office import WAITING, BoxOffice
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import take_units, write_rsvp
+from harness.specimens._statements import read_counter, take_units, write_rsvp
 
 if TYPE_CHECKING:
     import asyncpg
@@ -27,7 +27,9 @@ class LineStopsAtFirst(BoxOffice):
     supports = WAITING | {Feature.CAPACITY}
 
     async def serve_line(self, db: asyncpg.Connection, ticket: Ticket) -> None:
-        """Move one person up."""
+        """Move one person up, when there is something."""
+        if await read_counter(db, ticket) < 1:
+            return
         person = await db.fetchval(
             "DELETE FROM waitlist WHERE id = (SELECT min(id) FROM waitlist WHERE ticket_id = $1)"
             " RETURNING user_id",
@@ -42,7 +44,7 @@ SPECIMEN = Specimen(
     doc=__doc__ or "",
     target=LineStopsAtFirst(),
     mistake=Mistake(
-        laws=frozenset({"waitlist_is_served"}),
+        laws=frozenset({"waitlist_in_order"}),
         scenario="capacity_raised_for_the_line",
         engine="burst",
         source="Eventra, issue 13345: one entry is looked at, and vacancies remain while people wait",

@@ -1,8 +1,9 @@
 """The record of a refund comes first, and a unique key makes it the only one for its RSVP.
 
-Whoever gets the record in has the right to pay back and to take the ticket back; whoever does not, waits at
-the key until it is clear, and is told that it is done. A cancel that was there first leaves nothing to
-refund, and the record is undone. Right.
+Whoever gets the record in has the right to pay back and to take the ticket back; whoever does not is told
+that it is done. A cancel that was there first leaves nothing to refund, and the record is undone. All of
+them lock the ticket type first: without that, one waits for the RSVP that the other has turned, and the
+other for the ticket type. Right.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class RefundOnce(BoxOffice):
         """Record, which pays; take back; all or nothing."""
         rsvp = int(operation.reservation or 0)
         done = Answer(Outcome.ACCEPTED, reservation=operation.reservation)
-        async with db.transaction():
+        async with self.transaction(db, ticket):
             recorded = await db.fetchval(
                 "INSERT INTO refunds (ticket_id, rsvp_id, user_id, quantity)"
                 " SELECT ticket_id, id, user_id, quantity FROM rsvps"

@@ -1,7 +1,8 @@
-"""Sell; then read what was sold so far, add to it, and write the sum.
+"""Load what was sold so far, sell, add to what was loaded, and save it.
 
-The counting has been moved behind the sale, where it cannot slow it down, and an object was loaded, changed
-and saved there. The sale itself is locked; this is not. Of two sums one is lost.
+A request begins with loading the objects it needs, and ends with saving those it changed: that is what such
+libraries are for. The sale itself is locked. What was sold so far was loaded before the lock, and is saved
+when others have been counted in between; of two changes one is lost.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ class SalesReadModifyWrite(CountingOffice):
     name = "sales_read_modify_write"
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Sell; read; write."""
+        """Load; sell; save."""
+        sold = await read_sales(db, ticket)
         answer = await BoxOffice.reserve(self, db, ticket, operation)
         if answer.outcome is Outcome.ACCEPTED:
-            sold = await read_sales(db, ticket) + operation.quantity
             await db.execute(
                 "INSERT INTO sales (ticket_id, sold) VALUES ($1, $2)"
                 " ON CONFLICT (ticket_id) DO UPDATE SET sold = excluded.sold",
                 ticket.id,
-                sold,
+                sold + operation.quantity,
             )
         return answer
 
@@ -46,7 +47,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"sales_are_true"}),
         scenario="sales_statistics",
-        engine="burst",
+        engine="explore",
         source="lost update: Berenson et al., SIGMOD 1995, phenomenon P4",
     ),
 )

@@ -1,0 +1,56 @@
+"""Stock is spread over four counters; each buyer tries their own, and locks all of them when it is empty.
+
+As long as every counter has some, buyers of different counters do not wait for each other. When one is
+empty, all are locked, in order, and what is missing is taken wherever it is; only then it can be said that
+it is sold out, since nobody moves meanwhile. Right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.specimens._shards import SHARDS, ShardedShop, shard_of, take_from_shard
+from harness.specimens._specimen import Specimen
+from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, insert_rsvp
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from harness.model import Answer, Reserve
+    from harness.specimens._statements import Ticket
+
+
+class ShardedCounter(ShardedShop):
+    """See the module."""
+
+    name = "sharded_counter"
+    constraints = ONE_PER_PERSON + SHARDS
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        """Insert; take from mine, else from all."""
+        async with db.transaction():
+            answer = await insert_rsvp(db, ticket, operation)
+            mine = shard_of(operation.person)
+            if not await take_from_shard(db, ticket, mine, operation.quantity) and not await _take_from_all(
+                db, ticket, operation.quantity
+            ):
+                raise NoneLeftError
+            return answer
+
+
+async def _take_from_all(db: asyncpg.Connection, ticket: Ticket, quantity: int) -> bool:
+    shards = await db.fetch(
+        "SELECT number, available FROM shards WHERE ticket_id = $1 ORDER BY number FOR NO KEY UPDATE",
+        ticket.id,
+    )
+    if sum(shard["available"] for shard in shards) < quantity:
+        return False
+    for shard in shards:
+        part = min(shard["available"], quantity)
+        quantity -= part
+        if part:
+            await take_from_shard(db, ticket, shard["number"], part)
+    return True
+
+
+SPECIMEN = Specimen(name="sharded_counter", doc=__doc__ or "", target=ShardedCounter())
