@@ -22,6 +22,7 @@ SUBJECT = ("target", "scenario", "law")
 """Settings that say who is judged, and by what."""
 PLACE = ("database", "image", "disposable", "seed")
 EXPLORING = ("buyers", "max-schedules", "isolation", "proxy-tls")
+DRAWING = ("profile", "examples")
 TIMES = ("max-time", "operation-timeout")
 OUTPUT = ("scenarios", "runs", "json", "quiet", "verbose", "color")
 

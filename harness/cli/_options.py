@@ -186,6 +186,18 @@ SETTINGS: Mapping[str, Setting] = {
             shown="run all",
         ),
         Setting(
+            name="profile",
+            type=click.Choice(["gate", "nightly"]),
+            default="gate",
+            help="How many examples the stateful engine draws: so many, or as many as there is time for.",
+        ),
+        Setting(
+            name="examples",
+            type=FOLDER,
+            help="Folder in which the nightly profile keeps the examples that failed, to begin with them.",
+            shown="examples, beside the run folders",
+        ),
+        Setting(
             name="max-time", type=DURATION, default="5m", help="Time for the whole run, such as 90s, 5m, 1h."
         ),
         Setting(

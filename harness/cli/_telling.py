@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.cli._output import open_console
 from harness.model.events import CheckFinished, EvidenceKept, FailureKept, RunFinished
-from harness.reporting import REPORTERS, open_listeners, print_report
+from harness.reporting import REPORTERS, open_listeners, print_report, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _only_the_end(console: Console, event: Event, failures: dict[str, Failure]) 
 def _details(console: Console, event: Event) -> None:
     match event:
         case CheckFinished():
-            line = _numbers(event.check)
+            line = _numbers(event.check) + words.coverage(event.check)
         case EvidenceKept():
             line = f"run {event.run} broke a law: {event.path}"
         case FailureKept():

@@ -43,12 +43,12 @@ class _Job(Generic[T]):
 
     async def run(self) -> None:
         try:
-            self.done.set_result(await self.begin())
-        except Exception as error:
-            self.done.set_exception(error)
+            result = await self.begin()
         except BaseException:
+            # An error of ours or of the target is no failing example. It ends everything, here.
             self.done.set_exception(StoppedError())
             raise
+        self.done.set_result(result)
 
 
 class Bridge:
@@ -62,6 +62,7 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._limit = limit
         self._jobs: asyncio.Queue[_Job[Any] | None] = asyncio.Queue()
+        self._ended = asyncio.Event()
         self._stopped = False
         self._luck = random.getstate()
 
@@ -71,29 +72,30 @@ class Bridge:
         :raises StoppedError: when nothing is done for the thread any more.
         """
         job = _Job(begin)
-        try:
-            self._loop.call_soon_threadsafe(self._take, job)
-        except RuntimeError:  # The loop is closed.
-            raise StoppedError from None
         with self._own_luck():
+            try:
+                self._loop.call_soon_threadsafe(self._take, job)
+            except RuntimeError:  # The loop is closed.
+                raise StoppedError from None
             return job.done.result()
 
     async def serve(self, work: Callable[[], T]) -> T:
         """Run ``work`` in a thread, do for it what it waits for, and return what it returns.
 
-        :raises InconclusiveError: when one thing took too long.
-        :raises asyncio.CancelledError: when cancelled; the thread has ended by then, or never will.
+        :raises InconclusiveError: when one thing took too long. What else goes wrong in one is raised too.
+        :raises asyncio.CancelledError: when cancelled; the thread has ended by then, or does nothing more.
         """
         done: Future[T] = Future()
-        thread = threading.Thread(target=self._work, args=(work, done), name="hypothesis", daemon=True)
-        thread.start()
+        threading.Thread(target=self._work, args=(work, done), name="hypothesis", daemon=True).start()
         try:
             while (job := await self._jobs.get()) is not None:
                 await self._bounded(job)
-            return done.result()
         finally:
             self._stop()
-            thread.join(_END)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END):
+                    await self._ended.wait()
+        return done.result()
 
     async def _bounded(self, job: _Job[Any]) -> None:
         limit = asyncio.timeout(self._limit)
@@ -101,6 +103,8 @@ class Bridge:
             async with limit:
                 await job.run()
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise InconclusiveError(f"a step of an example did not end within {self._limit:g} s") from None
 
     def _work(self, work: Callable[[], T], done: Future[T]) -> None:
@@ -110,7 +114,11 @@ class Bridge:
             done.set_exception(error)
         finally:
             with contextlib.suppress(RuntimeError):  # The loop is closed.
-                self._loop.call_soon_threadsafe(self._jobs.put_nowait, None)
+                self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._jobs.put_nowait(None)
 
     def _take(self, job: _Job[Any]) -> None:
         if self._stopped:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,13 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from harness.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_DECORATOR = re.compile(r"reproduce_failure\('(?P<version>[\w.]+)', b'(?P<blob>[\w+/=]+)'\)")
 FORMAT = 1
 """Changes whenever the machine would read the same drawn numbers as something else."""
 
@@ -30,8 +34,8 @@ FORMAT = 1
 class Profile:
     """How hard to try."""
 
-    examples: int
-    """Different ones that are walked."""
+    examples: int | None
+    """Different ones that are walked; ``None`` for as many as there is time for."""
     steps: int
     """Rules that one example applies at most."""
     seconds: float
@@ -47,9 +51,10 @@ class Profile:
 PROFILES = {
     "gate": Profile(examples=40, steps=12, seconds=6.0, shrinking=10.0),
     "nightly": Profile(
-        examples=1_000_000, steps=30, seconds=60.0, shrinking=60.0, climbs=True, keeps_examples=True
+        examples=1_000_000, steps=30, seconds=60.0, shrinking=30.0, climbs=True, keeps_examples=True
     ),
 }
+_MANY = 1_000_000
 _DRAWN = 8
 """Times as many are drawn as are walked, since many mean the same."""
 
@@ -62,7 +67,7 @@ def hypothesis_settings(profile: Profile, steps: int, database: Path | None) -> 
     """
     phases = [Phase.generate, *([Phase.target] if profile.climbs else []), Phase.shrink]
     return hypothesis.settings(
-        max_examples=profile.examples * _DRAWN,
+        max_examples=(profile.examples or _MANY) * _DRAWN,
         stateful_step_count=steps,
         database=None if database is None else DirectoryBasedExampleDatabase(database),
         phases=phases if database is None else [Phase.reuse, *phases],
@@ -93,6 +98,26 @@ def database_folder(root: Path, target: str, scenario: str) -> tuple[Path, str |
     )
     place = hashlib.sha256(target.encode()).hexdigest()[:10]
     return root / version / f"{scenario}-{place}", notice
+
+
+def reproduction(text: str) -> tuple[str, bytes]:
+    """Return what ``hypothesis.reproduce_failure`` takes, read from the decorator that Hypothesis wrote.
+
+    :raises UsageError: when it is none, or one of another version of Hypothesis.
+    """
+    found = _DECORATOR.search(text)
+    if found is None:
+        raise UsageError(
+            f"{text[:60]!r} is nothing that can be drawn again. "
+            f"Valid: @reproduce_failure('{hypothesis.__version__}', b'…'), as it came with a failure."
+        )
+    version, blob = found["version"], found["blob"]
+    if version != hypothesis.__version__:
+        raise UsageError(
+            f"It was drawn by Hypothesis {version}, and this is {hypothesis.__version__}, which would draw "
+            "something else. Install that version, or run the failure again with oversell replay."
+        )
+    return version, blob.encode()
 
 
 @contextlib.contextmanager

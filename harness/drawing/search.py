@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import hypothesis
+from hypothesis.errors import DidNotReproduce, InvalidArgument
 from hypothesis.stateful import run_state_machine_as_test
 
 from harness.drawing.bridge import StoppedError
+from harness.drawing.coverage import contenders, reached, sold_out
 from harness.drawing.machine import machine_class
 from harness.drawing.profiles import nothing_stored
-from harness.drawing.walk import Walk, contenders, overlapping, sold_out
 from harness.exploring.shrinking import most_telling
 from harness.laws import judge
-from harness.model import Outcome
-from harness.model.operations import kind_name, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +31,13 @@ if TYPE_CHECKING:
     from harness.drawing.bridge import Bridge
     from harness.drawing.machine import DrawingMachine
     from harness.drawing.vocabulary import Vocabulary
-    from harness.drawing.walk import DrawnPhase
+    from harness.drawing.walk import DrawnPhase, Walk
     from harness.driving.tally import Tally
-    from harness.model import Evidence, Operation
+    from harness.model import Evidence
 
 Drawn: TypeAlias = "tuple[DrawnPhase, ...]"
+_REMEMBERED = 3
+"""Walks that are walked again, to see whether the target does the same."""
 _REPRODUCTION = re.compile(r"@reproduce_failure\([^)]*\)")
 
 
@@ -48,6 +49,8 @@ class Drawing:
     seed: str
     clients: int
     """Most clients that are pending at one time."""
+    reproduce: tuple[str, bytes] | None = None
+    """Draw this example and no other; see ``hypothesis.reproduce_failure``."""
 
 
 class BrokenError(Exception):
@@ -62,9 +65,8 @@ class Search:
     tally: Tally
     walk: Callable[[], Walk]
     """Begins an example."""
-    kinds: tuple[type[Operation], ...]
-    examples: int
-    """How many different examples are walked."""
+    examples: int | None
+    """How many different examples are walked; ``None`` for as many as there is time for."""
     until: float
     """The moment of the monotonic clock, in seconds, from which no example is begun."""
     shrinking: float
@@ -79,6 +81,11 @@ class Search:
     """How Hypothesis draws that again."""
     cut: bool = False
     """The time was used up before all examples were drawn."""
+    not_reproduced: str = ""
+    """Why the one example that was to be drawn broke nothing."""
+    held: deque[Walk] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    """The last walks in which requests overlapped and every law held."""
+    _last: Walk | None = None
     _shrinking_until: float = 0.0
     _held: set[Drawn] = field(default_factory=set)
     """Beginnings of examples after which every law held."""
@@ -90,10 +97,12 @@ class Search:
         :raises StoppedError: when there is no time for one more, or enough have been walked.
         """
         if self.law is None:
-            self.cut = time.monotonic() > self.until
-            if self.cut or self.tally.runs >= self.examples:
+            enough = self.examples is not None and self.tally.runs >= self.examples
+            self.cut = not enough and time.monotonic() > self.until
+            if self.cut or enough:
                 raise StoppedError
-        return _Example(self, self.walk())
+        self._last = self.walk()
+        return _Example(self, self._last)
 
     def run(self, vocabulary: Vocabulary, drawing: Drawing) -> None:
         """Have Hypothesis draw examples, and keep what comes of them. Called in a thread of its own."""
@@ -102,16 +111,30 @@ class Search:
         def factory() -> DrawingMachine:
             return machine(vocabulary, self.begin, drawing.clients)
 
+        test = hypothesis.seed(drawing.seed)(factory)
+        if drawing.reproduce is not None:
+            test = hypothesis.reproduce_failure(*drawing.reproduce)(test)
         try:
             with nothing_stored():
-                run_state_machine_as_test(
-                    hypothesis.seed(drawing.seed)(factory),  # type: ignore[arg-type]  # any callable will do
-                    settings=drawing.settings,
-                )
+                # Any callable that makes a machine will do, whatever the annotation says.
+                run_state_machine_as_test(test, settings=drawing.settings)  # type: ignore[arg-type]
+        except (DidNotReproduce, InvalidArgument) as error:
+            if drawing.reproduce is None:
+                raise
+            self._not_reproduced(error)
         except BrokenError as error:
             self.reproduction = _reproduction(error)
         except StoppedError:
             return
+
+    def _not_reproduced(self, error: Exception) -> None:
+        """Keep what there is of the one example that was to break a law, and did not."""
+        walk = self._last
+        if walk is None or walk.evidence is None:
+            self.not_reproduced = f"it cannot be drawn here: {' '.join(str(error).split())}"
+        else:
+            self.not_reproduced = "every law held"
+            self.count(walk, walk.evidence)
 
     def is_known_to_hold(self, drawn: Drawn) -> bool:
         """Say whether an example is not worth walking by now.
@@ -155,17 +178,8 @@ class Search:
         self.bridge.wait_for(lambda: self._add(walk, evidence))
 
     async def _add(self, walk: Walk, evidence: Evidence) -> None:
-        coverage = self.tally.coverage
-        if not coverage:
-            coverage.update(_nothing(self.kinds))
-        for call in evidence.history:
-            coverage[kind_of(call.operation)] += 1
-            coverage[f"{kind_of(call.operation)}_accepted"] += call.outcome is Outcome.ACCEPTED
-        coverage["steps"] += len(evidence.scenario.phases)
-        coverage["overlapping_steps"] += overlapping(evidence)
-        coverage["sold_out"] += sold_out(evidence)
-        coverage["lock_waits"] += sum(ran.waits for ran in walk.ran)
-        self.tally.commits += sum(ran.commits for ran in walk.ran)
+        self.tally.coverage.update(reached(walk))
+        self.tally.commits += sum(ran.commits for ran in walk.seen)
         self.tally.add(evidence)
 
 
@@ -192,18 +206,11 @@ class _Example:
         if self.search.law is not None or evidence is None:
             return
         self.search.count(self.walk, evidence)
+        if any(phase.switches for phase in self.walk.phases):
+            self.search.held.append(self.walk)
         hypothesis.target(float(contenders(evidence)), label="calls that want the last units at once")
-        hypothesis.target(float(sum(ran.waits for ran in self.walk.ran)), label="waits for a lock")
+        hypothesis.target(float(sum(ran.waits for ran in self.walk.seen)), label="waits for a lock")
         hypothesis.target(float(sold_out(evidence)), label="times the stock ran out")
-
-
-def _nothing(kinds: tuple[type[Operation], ...]) -> Counter[str]:
-    """Return every count at zero, in the order in which reports show them."""
-    names = [kind_name(kind) for kind in kinds]
-    counts = ["steps", "overlapping_steps", "sold_out", "lock_waits"]
-    return Counter(
-        dict.fromkeys([*counts, *(each for name in names for each in (name, f"{name}_accepted"))], 0)
-    )
 
 
 def _reproduction(error: BaseException) -> str:

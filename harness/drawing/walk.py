@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.drawing.switches import SwitchChooser
-from harness.model import Outcome, Phase
+from harness.exploring.replaying import first_difference, steps_of
+from harness.model import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +37,12 @@ class Walk:
     scenario: Scenario
     """What is judged: its stock, scaled down, and its laws. Its phases give way to those that were drawn."""
     isolation: Isolation
+    watched: bool = False
+    """Have every phase under a schedule, to see its steps; else only those in which somebody is left for
+    another, since the others need none and are done in half the time."""
     phases: list[DrawnPhase] = field(default_factory=list)
-    ran: list[Ran] = field(default_factory=list)
+    ran: list[Ran | None] = field(default_factory=list)
+    """By phase what it did, where that was seen."""
     evidence: Evidence | None = None
     """What there is to judge after the last phase."""
     _session: Session | None = None
@@ -49,10 +54,9 @@ class Walk:
 
     @property
     def drawn(self) -> Scenario:
-        """What was drawn, as a scenario."""
-        phases = tuple(
-            Phase(f"step {number}", phase.programs) for number, phase in enumerate(self.phases, start=1)
-        )
+        """What was drawn and has run, as a scenario."""
+        ran = self.phases[: max(1, len(self.ran))]
+        phases = tuple(Phase(f"step {number}", phase.programs) for number, phase in enumerate(ran, start=1))
         return replace(self.scenario, phases=phases)
 
     async def run(self, drawn: Sequence[DrawnPhase]) -> Evidence:
@@ -64,14 +68,13 @@ class Walk:
         self.phases = list(drawn)
         for _ in range(_ATTEMPTS):
             await self._catch_up()
-            if not any(ran.overtaken for ran in self.ran):
+            if not any(ran.overtaken for ran in self.seen):
                 break
             self._session = None
             self.ran.clear()
         else:
             await self._catch_up()
-        self.evidence = await self._opened().evidence(self.drawn)
-        return self.evidence
+        return self.last_evidence
 
     @property
     def last_evidence(self) -> Evidence:
@@ -84,71 +87,54 @@ class Walk:
     def earlier(self) -> tuple[tuple[str, ...], ...]:
         """For each phase but the last who was let go, in order; nobody where none was left for another."""
         return tuple(
-            ran.trace.chosen if phase.switches else ()
+            ran.trace.chosen if ran is not None and phase.switches else ()
             for phase, ran in zip(self.phases[:-1], self.ran, strict=False)
         )
 
     @property
+    def seen(self) -> Sequence[Ran]:
+        """What was seen of the phases that ran under a schedule."""
+        return [ran for ran in self.ran if ran is not None]
+
+    @property
     def stuck(self) -> bool:
         """Whether nobody could go on."""
-        return any(ran.stuck for ran in self.ran)
+        return any(ran.stuck for ran in self.seen)
 
     async def _catch_up(self) -> None:
-        """Run the phases that have not run on the present sale."""
-        if self._session is None:
-            self._session = await self.stage.open(self.scenario.tickets, self.isolation)
+        """Run the phases that have not run on the present sale, each until everything is quiet."""
+        session = self._session or await self.stage.open(self.scenario.tickets, self.isolation)
+        self._session = session
         for phase in self.phases[len(self.ran) :]:
-            clients = [program.client for program in phase.programs]
-            chooser = SwitchChooser(clients, phase.switches)
-            self.ran.append(await self._session.under_schedule(phase.programs, chooser))
-
-    def _opened(self) -> Session:
-        if self._session is None:
-            raise AssertionError("a phase has run")
-        return self._session
-
-
-def overlapping(evidence: Evidence) -> int:
-    """Return in how many phases two requests were under way at the same time."""
-    found = 0
-    for number in range(len(evidence.scenario.phases)):
-        calls = [call for call in evidence.history if call.phase == number]
-        found += any(one.overlaps(other) for at, one in enumerate(calls) for other in calls[:at])
-    return found
+            ran = None
+            if phase.switches or self.watched:
+                clients = [program.client for program in phase.programs]
+                chooser = SwitchChooser(clients, phase.switches)
+                ran = await session.under_schedule(phase.programs, chooser)
+            else:
+                await session.alone(phase.programs)
+            self.ran.append(ran)
+            self.evidence = await session.evidence(self.drawn)
 
 
-def contenders(evidence: Evidence) -> int:
-    """Return how many pairs of overlapping calls wanted units of a ticket type of which too few remained."""
-    wanted = [call for call in evidence.history if call.outcome in (Outcome.ACCEPTED, Outcome.SOLD_OUT)]
-    return sum(
-        Outcome.SOLD_OUT in (one.outcome, other.outcome)
-        and Outcome.ACCEPTED in (one.outcome, other.outcome)
-        and one.operation.ticket == other.operation.ticket
-        and one.overlaps(other)
-        for at, one in enumerate(wanted)
-        for other in wanted[:at]
-    )
+def difference(before: Walk, now: Walk) -> str:
+    """Say what another walk through the same example did differently; empty when nothing."""
+    for one, other in zip(before.ran, now.ran, strict=False):
+        if one is not None and other is not None:
+            found = first_difference(steps_of(one.trace), steps_of(other.trace))
+            if found:
+                return found
+    told, tells = _answers(before.last_evidence), _answers(now.last_evidence)
+    changed = [client for client in told if told[client] != tells.get(client)]
+    if not changed:
+        return ""
+    client = changed[0]
+    return f"{client} was told {', '.join(told[client])}, and is told {', '.join(tells.get(client, ()))}"
 
 
-def sold_out(evidence: Evidence) -> int:
-    """Return how often a ticket type that is on sale ran out of stock, by the states that were seen."""
-    times = 0
-    for ticket in evidence.scenario.tickets:
-        before = ticket.initial
-        for books in evidence.every_state():
-            for stock in books.stock:
-                if stock.ticket == ticket.name and not ticket.closed:
-                    left = stock.remaining
-                    if left is None:
-                        left = stock.initial - (books.sold(stock) or 0) - stock.held
-                    times += left <= 0 < before
-                    before = left
-    return times
-
-
-def answers(evidence: Evidence) -> Sequence[tuple[str, int, Outcome]]:
+def _answers(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     """Return what each client was told, in its order."""
-    return sorted(
-        ((call.client, call.phase, call.outcome) for call in evidence.history),
-        key=lambda told: told[:2],
-    )
+    told: dict[str, tuple[str, ...]] = {}
+    for call in evidence.history:
+        told[call.client] = (*told.get(call.client, ()), call.outcome.value)
+    return told

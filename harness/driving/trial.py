@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from harness.driving.tally import Tally
     from harness.model import Feature, Running, Scenario, Target
@@ -44,6 +45,12 @@ class Settings:
     """How many examples are drawn, and what is kept of them: ``gate`` or ``nightly``."""
     stateful_time: float | None = None
     """Seconds for drawing the examples of one scenario; ``None`` leaves that to the profile."""
+    shrink_time: float | None = None
+    """Seconds for making a failure of drawn programs small; ``None`` leaves that to the profile."""
+    examples: Path | None = None
+    """Folder of the examples that failed before, where a profile keeps them; ``None``: none are kept."""
+    reproduce: str | None = None
+    """The one example to draw, as Hypothesis writes it."""
     until: tuple[str, ...] | None = None
     """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
 

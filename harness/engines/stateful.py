@@ -16,23 +16,28 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.drawing.bridge import Bridge
+from harness.drawing.coverage import doubts, nothing_reached
 from harness.drawing.vocabulary import vocabulary_of
-from harness.drawing.walk import Walk
+from harness.drawing.walk import Walk, difference
 from harness.driving.guard import works_in_place
 from harness.exploring.conductor import DivergedError
 from harness.exploring.replaying import broken_again, perform_again
 from harness.exploring.shrinking import Found, confirmed, failure_of, smaller_failure
 from harness.exploring.stage import stage
+from harness.laws import judge
 from harness.model import Feature
 from harness.model.events import Noticed
 
 if TYPE_CHECKING:
     from harness.drawing.search import Search
+    from harness.drawing.vocabulary import Vocabulary
     from harness.driving.trial import Settings, Trial
     from harness.exploring.stage import Stage
     from harness.model import Failure, Scenario, Target
 
 _CLIENTS = 3
+_ATTEMPTS = 3
+"""How often the smallest example is walked again to be seen."""
 _SHRINKING = 5.0
 """Seconds for making a failure smaller than Hypothesis left it."""
 _NOT_AGAIN = (
@@ -72,18 +77,20 @@ class Stateful:
             timeout=settings.operation_timeout,
             tls=settings.proxy_tls,
         ) as made:
-            search = await self._search(trial, made)
-            if search.broken is not None and search.law is not None:
-                await self._keep(trial, made, search.broken, search.law, search.reproduction)
+            vocabulary = vocabulary_of(trial.scenario, trial.supports)
+            search = await self._search(trial, made, vocabulary)
+            if search.law is not None:
+                await self._keep(trial, search, made, search.law)
+            else:
+                await self._doubt(trial, search, vocabulary)
 
-    async def _search(self, trial: Trial, made: Stage) -> Search:
+    async def _search(self, trial: Trial, made: Stage, vocabulary: Vocabulary) -> Search:
         # Hypothesis takes a while to load, and most commands need none of it.
-        from harness.drawing.profiles import PROFILES, hypothesis_settings
+        from harness.drawing.profiles import PROFILES, database_folder, hypothesis_settings, reproduction
         from harness.drawing.search import Drawing, Search
 
         settings = trial.settings
         profile = PROFILES[settings.profile]
-        vocabulary = vocabulary_of(trial.scenario, trial.supports)
         scenario = replace(trial.scenario, tickets=vocabulary.tickets)
         isolation = (await made.monitor.conflicts(settings.isolation)).isolation
         bridge = Bridge(_STEP)
@@ -91,43 +98,93 @@ class Stateful:
             bridge=bridge,
             tally=trial.tally,
             walk=lambda: Walk(made, scenario, isolation),
-            kinds=vocabulary.kinds,
             examples=profile.examples,
             until=time.monotonic() + (settings.stateful_time or profile.seconds),
-            shrinking=profile.shrinking,
+            shrinking=settings.shrink_time or profile.shrinking,
             laws=settings.until,
         )
+        database = None
+        if profile.keeps_examples and settings.examples is not None:
+            database, notice = database_folder(settings.examples, trial.target, scenario.name)
+            if notice is not None:
+                trial.tally.listen(Noticed(message=notice))
         drawing = Drawing(
-            settings=hypothesis_settings(profile, vocabulary.steps(profile.steps), None),
+            settings=hypothesis_settings(profile, vocabulary.steps(profile.steps), database),
             seed=f"{settings.seed}/{scenario.name}",
             clients=settings.buyers or _CLIENTS,
+            reproduce=None if settings.reproduce is None else reproduction(settings.reproduce),
         )
+        trial.tally.planned = profile.examples or 0
+        trial.tally.coverage.update(nothing_reached(vocabulary))
         await bridge.serve(lambda: search.run(vocabulary, drawing))
+        if search.cut and profile.examples is not None:
+            trial.tally.coverage["examples_left_out"] = profile.examples - trial.tally.runs
         return search
 
-    async def _keep(self, trial: Trial, made: Stage, walk: Walk, law: str, reproduction: str) -> None:
+    async def _doubt(self, trial: Trial, search: Search, vocabulary: Vocabulary) -> None:
+        """Note what makes a pass worthless: what was never reached, and a target of moods."""
+        tally = trial.tally
+        if search.not_reproduced:
+            tally.troubles.append(
+                f"the one example that was to be drawn broke no law: {search.not_reproduced}"
+            )
+            return
+        if tally.coverage["examples_left_out"]:
+            line = f"{tally.runs} of {tally.planned} examples were drawn before the time for it was used up"
+            tally.listen(Noticed(message=f"{trial.scenario.name} / {self.name}: {line}"))
+        tally.troubles += doubts(tally.coverage, vocabulary)
+        differences = [found for walk in search.held if (found := await self._changes(search, walk))]
+        if differences:
+            tally.troubles.append(f"the target does not do the same when it is run again: {differences[0]}")
+
+    async def _changes(self, search: Search, walk: Walk) -> str:
+        """Say what an example does differently twice in a row: once may be an accident of a busy machine."""
+        found = ""
+        for _ in range(2):
+            again = search.walk()
+            await again.run(walk.phases)
+            found = difference(walk, again)
+            if not found:
+                return ""
+        return found
+
+    async def _keep(self, trial: Trial, search: Search, made: Stage, law: str) -> None:
         """Keep the smallest example that broke the law, made smaller still where its schedule allows that.
 
         Hypothesis shrinks what it drew. Which orders of the steps mean the same, it does not know.
         """
-        settings = trial.settings
+        walk = await self._seen_again(search, law)
+        if walk is None:
+            trial.tally.listen(Noticed(message=_NOT_AGAIN.format(trial.scenario.name, self.name, law)))
+            return
         failure = failure_of(
             walk.last_evidence,
-            walk.ran[-1].trace,
+            walk.seen[-1].trace,
             phase=len(walk.phases) - 1,
             law=law,
             target=trial.target,
-            isolation=settings.isolation,
+            isolation=trial.settings.isolation,
             earlier=walk.earlier,
         )
         if not any(walk.earlier):
-            failure = await self._smaller(made, failure)
-        failure = await confirmed(made, replace(failure, reproduction=reproduction))
+            failure = await self._smaller(made, failure, trial.settings.shrink_time or _SHRINKING)
+        failure = await confirmed(made, replace(failure, reproduction=search.reproduction))
         if not failure.reproduced:
             trial.tally.listen(Noticed(message=_NOT_AGAIN.format(trial.scenario.name, self.name, law)))
         trial.tally.can_be_replayed(failure)
 
-    async def _smaller(self, made: Stage, failure: Failure) -> Failure:
+    async def _seen_again(self, search: Search, law: str) -> Walk | None:
+        """Walk the smallest example again, with an eye on every step; ``None`` where it breaks nothing."""
+        if search.broken is None:
+            raise AssertionError("an example broke a law")
+        for _ in range(_ATTEMPTS):
+            walk = replace(search.walk(), watched=True)
+            evidence = await walk.run(search.broken.phases)
+            if judge(evidence, [law]).violations:
+                return walk
+        return search.broken if search.broken.ran[-1] is not None else None
+
+    async def _smaller(self, made: Stage, failure: Failure, seconds: float) -> Failure:
         """Return the failure as ``explore`` would keep it; as it is where it does not happen again."""
         try:
             performance = await perform_again(made, failure)
@@ -142,7 +199,7 @@ class Stateful:
             law=failure.laws[0],
             target=failure.target,
             isolation=failure.isolation,
-            until=time.monotonic() + _SHRINKING,
+            until=time.monotonic() + seconds,
         )
 
 

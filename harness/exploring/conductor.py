@@ -525,20 +525,20 @@ class Conductor:
 
         Between two locks of one queue a session waits for nothing for a moment: then it has not resumed.
         """
-        statement = session.running
+        since = self._waiting_since[actor.name]
         actor.waiting = None
         await self._settle(actor)
         if actor.waiting is not None:
+            self._waiting_since[actor.name] = since
             return False
-        line = {
-            transaction.client for transaction in self._events[self._waiting_since[actor.name]].waited_for
-        }
+        waited = self._events[since]
+        line = {transaction.client for transaction in waited.waited_for}
         if any(other.name in line and other.waiting is not None for other in self._actors):
             self.overtaken, self._recording = True, False
         footprint = replace(session.footprint, everything=True)
         if not session.failed and session.open:
             session.footprint = footprint = _merge(session, await self._look(session))
-        self._record(actor, StepKind.RESUME, _text(statement) if statement else "", footprint)
+        self._record(actor, StepKind.RESUME, waited.label, footprint)
         self._events[-1] = replace(self._events[-1], failed=session.failed)
         await self._end_of_reading(actor, session)
         return True
@@ -601,6 +601,7 @@ class Conductor:
             if session is not None:
                 if await self._waits(session):
                     actor.waiting = session
+                    self._waiting_since[actor.name] = len(self._events) - 1
                     return
                 if quiet > self._limits.statement:
                     self._stuck()

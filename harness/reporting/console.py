@@ -245,6 +245,9 @@ class _Lanes:
         if failure is not None:
             lanes = lay_out_lanes(failure)
             yield Text(f"    {lanes.about}", "dim")
+            if lanes.reproduction:
+                yield Text(f"    drawn by: {lanes.reproduction}", "dim")
+            yield from (Text(f"    {line}") for line in lanes.before)
             for line in lanes_lines(lanes, self._width):
                 # A sentence stays one line; a table is made for what is left of the width.
                 yield Text("    ").append(line) if isinstance(line, Text) else Padding(line, (0, 0, 0, 4))

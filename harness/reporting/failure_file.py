@@ -87,8 +87,19 @@ def _require_whole(failure: Failure) -> None:
         raise ValueError("failure.laws is empty")
     if not 0 <= failure.phase < len(failure.scenario.phases):
         raise ValueError(f"failure.phase is {failure.phase}, and the scenario has no such phase")
-    clients = {program.client for program in failure.scenario.phases[failure.phase].programs}
-    strangers = {*failure.choices, *(step.client for step in failure.steps)} - clients
+    if len(failure.earlier) > failure.phase:
+        raise ValueError("failure.earlier has schedules of phases that do not come before its own")
+    _require_clients(failure, failure.phase, {*failure.choices, *(step.client for step in failure.steps)})
+    for phase, choices in enumerate(failure.earlier):
+        _require_clients(failure, phase, set(choices))
+
+
+def _require_clients(failure: Failure, phase: int, named: set[str]) -> None:
+    """Refuse a schedule that lets somebody go who has nothing to do.
+
+    :raises ValueError: when it does.
+    """
+    strangers = named - {program.client for program in failure.scenario.phases[phase].programs}
     if strangers:
         raise ValueError(f"its schedule names {sorted(strangers)[0]!r}, who has no program in its phase")
 

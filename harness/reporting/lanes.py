@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.model import Cancel, Outcome, Reserve
@@ -24,6 +25,7 @@ MOST_ABREAST = 4
 """Lanes that are shown side by side; more clients share one column."""
 MOST_STEPS = 200
 _LONGEST_STATEMENT = 160
+_LONGEST_LINE = 1000
 _PARAMETER = r"\s*\$\d+(?:::\w+)?\s*"
 _SHORTER = (
     (re.compile(r"\s+RETURNING\s+[\w\s,.\"*]+$", re.IGNORECASE), ""),
@@ -69,6 +71,10 @@ class Lanes:
     """How long it is and how sure, in one line."""
     message: str
     """What the broken law says of it."""
+    before: tuple[str, ...] = ()
+    """What was done before these steps, a line for each phase."""
+    reproduction: str = ""
+    """How Hypothesis draws it again, where Hypothesis drew it."""
 
     @property
     def abreast(self) -> bool:
@@ -90,6 +96,8 @@ def lay_out_lanes(failure: Failure) -> Lanes:
         },
         about=_about(failure),
         message=one_line(failure.message),
+        before=tuple(_before(failure)),
+        reproduction=one_line(failure.reproduction),
     )
 
 
@@ -107,6 +115,19 @@ def _about(failure: Failure) -> str:
         f"{counted(len(failure.steps), 'step')}, {counted(failure.preemptions, 'preemption')}{level}; "
         f"broken again in {failure.reproduced:,} of {counted(failure.replayed, 'replay')}"
     )
+
+
+def _before(failure: Failure) -> Iterable[str]:
+    """Say what came before the steps that are shown, and in which order where that was one of many."""
+    for number, phase in enumerate(failure.scenario.phases[: failure.phase]):
+        programs = (
+            f"{one_line(program.client)}: {', then '.join(map(operation_words, program.operations))}"
+            for program in phase.programs
+        )
+        line = f"before, {one_line(phase.title)}: {'; '.join(programs)}"
+        choices = failure.earlier[number] if number < len(failure.earlier) else ()
+        turns = [f"{one_line(client)} {len(list(steps))}" for client, steps in groupby(choices)]
+        yield cut(f"{line}; let go for so many steps: {', '.join(turns)}" if turns else line, _LONGEST_LINE)
 
 
 def _rows(failure: Failure) -> Iterator[Row]:

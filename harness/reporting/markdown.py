@@ -133,7 +133,8 @@ def _schedule(lanes: Lanes) -> str:
         *(f"| {row.number} | {' | '.join(_cells(row, lanes))} |" for row in lanes.rows),
     ]
     told = [f"{client}: {lanes.told[client]}" for client in lanes.clients if client in lanes.told]
-    facts = [lanes.about, *told, f"in the end: {lanes.message}"]
+    drawn = [f"drawn by: {lanes.reproduction}"] if lanes.reproduction else []
+    facts = [lanes.about, *drawn, *lanes.before, *told, f"in the end: {lanes.message}"]
     if lanes.more:
         facts.insert(0, f"and {words.counted(lanes.more, 'step')} more, in the failure's file")
     return "\n".join(rows) + "\n\n" + "\n".join(f"- {escape(fact)}" for fact in facts) + "\n"

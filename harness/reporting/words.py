@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.model import Judgement, Outcome, Verdict
@@ -74,6 +75,24 @@ def exploration(check: Check) -> str:
         percent = min(999, math.floor(check.probability * 1000)) / 10
         chance = f"; a bug of the depth asked for shows with a probability of at least {percent}%"
     return f"{ran} run: not every order was covered{chance}{_retries(check)}"
+
+
+def coverage(check: Check) -> str:
+    """Return what was reached by programs that an engine drew; empty for a check that drew none."""
+    if not check.coverage:
+        return ""
+    counts = Counter(check.coverage)
+    kinds = [name.removesuffix("_accepted") for name in counts if name.endswith("_accepted")]
+    accepted = [f"{kind} {counts[f'{kind}_accepted']:,} of {counts[kind]:,}" for kind in kinds]
+    facts = [
+        f"{counted(counts['steps'], 'step')}, {counts['overlapping_steps']:,} with overlapping requests",
+        f"stock ran out {counted(counts['sold_out'], 'time')}",
+        f"{counted(counts['lock_waits'], 'wait')} for locks",
+        f"accepted: {', '.join(accepted)}",
+    ]
+    if counts["examples_left_out"]:
+        facts.append(f"{counted(counts['examples_left_out'], 'example')} left out for want of time")
+    return "; ".join(("", *facts))
 
 
 def _retries(check: Check) -> str:
