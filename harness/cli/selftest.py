@@ -37,6 +37,8 @@ _RIGHT_DRAWING = 5.0
 """And each for one scenario of a right one. An exploration takes almost half a second before it begins; what
 draws its own programs has one scenario for all that the target supports."""
 _FREE = "anything"
+_JOBS = 4
+"""Processes, unless somebody asks for more: each opens dozens of connections; a server of ours has 200."""
 
 
 @click.command("selftest", help=__doc__)
@@ -46,7 +48,7 @@ _FREE = "anything"
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Processes that drive specimens at the same time.  [default: one for each core]",
+    help=f"Processes that drive specimens at the same time.  [default: one for each core, at most {_JOBS}]",
 )
 @click.option(
     "--max-time", type=DURATION, default="30m", show_default=True, help="Time for everything together."
@@ -147,8 +149,14 @@ def _hands(plan: SelftestPlan, folder: Path, jobs: int | None) -> Hands | None:
     """Return what brings up the processes; ``None`` where one is enough, which is then this one."""
     from harness.cli._hands import hands_of
 
-    several = min(jobs or len(os.sched_getaffinity(0)), len(plan.specimens))
+    several = min(jobs or _cores(), len(plan.specimens))
     return hands_of(plan, several, folder) if several > 1 else None
+
+
+def _cores() -> int:
+    """Return how many processes there are unless somebody says otherwise."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _JOBS)
 
 
 def _progress(cells: int, *, quiet: bool) -> Callable[[Row, str], None]:

@@ -126,6 +126,27 @@ async def test_a_session_that_stays_busy_is_named(
         await quiet_books(Shows(1), None, monitor, alike=1)  # type: ignore[arg-type]  # it only reads
 
 
+class Fewer:
+    """A monitor that sees fewer and fewer busy sessions, each look after most of the time there is."""
+
+    def __init__(self, *busy: str | None) -> None:
+        self.busy = list(busy)
+
+    async def fetchval(self, _query: str) -> str | None:
+        await asyncio.sleep(0.6 * quiet._TIMEOUT)
+        return self.busy.pop(0)
+
+
+async def test_while_sessions_come_to_rest_the_others_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlocks are broken one after another: the time counts from the last session that was done."""
+    monkeypatch.setattr(quiet, "_TIMEOUT", 1.5)
+    fewer: Any = Fewer("session 1 is active, session 2 is active", "session 2 is active", None)
+    assert await quiet_books(Shows(1), None, fewer, alike=1) == books_with(1)  # type: ignore[arg-type]  # it only reads
+    same: Any = Fewer("session 1 is active", "session 2 is active", None)
+    with pytest.raises(InconclusiveError, match="session 2 is active"):
+        await quiet_books(Shows(1), None, same, alike=1)  # type: ignore[arg-type]  # it only reads
+
+
 async def test_books_that_never_stop_changing_are_inconclusive(
     monitor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
