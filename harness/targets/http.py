@@ -183,7 +183,7 @@ class HttpClient:
             case JoinWaitlist():
                 return await self._do("POST", "/api/waitlist", gate, 201, body=wanted | _person(person))
             case LeaveWaitlist():
-                path = _path("events", str(event), "waitlist", person)
+                path = _path("events", str(event), "waitlist", person, ticketId=ticket)
                 return await self._do("DELETE", path, gate, 200, 204)
             case ChangeCapacity():
                 path = _path("tickets", ticket, "capacity")

@@ -53,7 +53,10 @@ async def test_who_leaves_the_line_gets_nothing(sold_out: tuple[Sale, str]) -> N
     sale, rsvp = sold_out
     await sale.wait("bob/../böb?")
     place = f"/api/events/{sale.event}/waitlist/bob%2F..%2Fb%C3%B6b%3F"
-    assert (await sale.service.client.delete(place)).status_code == 200
+    other = await sale.service.client.delete(place, params={"ticketId": "another"})
+    assert (other.status_code, other.json()["error"]) == (404, "not_found")
+    left = await sale.service.client.delete(place, params={"ticketId": sale.ticket})
+    assert left.status_code == 200
     again = await sale.service.client.delete(place)
     assert (again.status_code, again.json()["error"]) == (404, "not_found")
     await sale.service.client.delete(f"/api/rsvp/{rsvp}")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+import random
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
+from harness.driving.gate import OpenGate
 from harness.driving.guard import started
 from harness.errors import TargetFailedError
-from harness.model import Verdict
+from harness.model import Hold, Operation, Outcome, Verdict
+from harness.postgres import connect
 from harness.targets import service
 from harness.targets.service import ServiceTarget
 from tests.driving.judging import judge_of, shipped
+from tests.targets.test_sql import STOCK, Session, something
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.postgres import Server
 
 
@@ -47,6 +51,57 @@ async def test_the_service_is_safe_and_gone_afterwards(
     assert process.returncode is not None
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+async def test_as_specified(server: Server, tmp_path: Path) -> None:
+    """Whatever is asked of it over HTTP, one after the other, it does what the specification does."""
+    template = await server.create_template(ServiceTarget().install, label="as_specified")
+    accepted: Counter[type[Operation]] = Counter()
+    async with (
+        server.clone(template, "as_specified") as database,
+        ServiceTarget().start(database, tmp_path) as running,
+    ):
+        client = await running.connect("c")
+        for seed in range(5):
+            chance = random.Random(seed)  # noqa: S311  # the same on every run, not a secret
+            session = await Session(cast("Any", running), cast("Any", client), STOCK).begin()
+            for _ in range(100):
+                operation = something(chance)
+                answer = await session.ask(operation)
+                assert answer.outcome is not Outcome.UNKNOWN, answer
+                await session.check()
+                accepted[type(operation)] += answer.outcome is Outcome.ACCEPTED
+        await client.close()
+    assert min(accepted[kind] for kind in get_args(Operation)) >= 2, accepted
+
+
+async def test_nothing_happens_by_itself(
+    server: Server, tmp_path: Path, children: list[asyncio.subprocess.Process]
+) -> None:
+    """Its sweeper and its checks are off, and then it asks Postgres nothing while nobody asks it."""
+    template = await server.create_template(ServiceTarget().install, label="by_itself")
+    last = (
+        "SELECT max(query_start) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name LIKE 'oversell-service%'"
+    )
+    async with (
+        server.clone(template, "by_itself") as database,
+        ServiceTarget().start(database, tmp_path) as running,
+    ):
+        (process,) = children
+        told = set(Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"))
+        assert told >= {b"OVERSELL_SERVICE_SWEEP_EVERY=0", b"OVERSELL_SERVICE_LISTEN_CHECK=0"}
+        sale = await running.open_sale(STOCK)
+        client = await running.connect("c")
+        db = await connect(database)
+        before = await db.fetchval(last)
+        for _ in range(100):
+            assert await db.fetchval(last) == before
+        hold = Hold(ticket="standard", person="ann")
+        assert (await client.perform(sale, hold, OpenGate())).outcome is Outcome.ACCEPTED
+        assert await db.fetchval(last) > before
+        await db.close()
+        await client.close()
 
 
 async def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, delete, post
 from litestar.datastructures import State
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from harness.service.answers import answer_of, respond
 from harness.service.api._common import (
@@ -21,6 +21,7 @@ from harness.service.api._common import (
 )
 from harness.service.database import borrowed
 from harness.service.errors import BadRequestError
+from harness.service.fields import SOME_TEXT
 from harness.service.messages import LeaveAnswer, WaitlistAnswer, WaitlistRequest
 from harness.service.purchase import wait_in_line
 from harness.ticketing import (
@@ -67,10 +68,23 @@ async def join_waitlist(
     summary="Wait no longer",
     tags=["waiting list"],
 )
-async def delete_place(state: State, event_id: EventId, user_id: PathOfId) -> Response[LeaveAnswer]:
-    """Give a place in the line up."""
+async def delete_place(
+    state: State,
+    event_id: EventId,
+    user_id: PathOfId,
+    ticket_id: Annotated[
+        str | None,
+        QueryParameter(
+            name="ticketId",
+            max_length=200,
+            pattern=SOME_TEXT,
+            description="Leave the line of this ticket type only.",
+        ),
+    ] = None,
+) -> Response[LeaveAnswer]:
+    """Give a place in the line up; a person has one at most at an event."""
     async with borrowed(state.pool, state.settings) as connection:
-        await leave_waitlist(connection, event_id, user_id.removeprefix("/"))
+        await leave_waitlist(connection, event_id, user_id.removeprefix("/"), ticket_id)
     return respond(answer_of(200, LeaveAnswer(success=True)))
 
 
