@@ -2,6 +2,9 @@
 
 Whoever else wants the first job waits for it, and finds it done. So jobs of one ticket type are done one at
 a time and in order, however many workers there are, and a job whose worker dies is new again. Right.
+
+Whoever waits for an answer works as well, on anybody's job, so that already two buyers have thousands of
+orders: a search is stopped by its time before they are exhausted.
 """
 
 from __future__ import annotations
