@@ -34,6 +34,7 @@ PURE_MODULES = {
     "harness.laws",
     "harness.model",
     "itertools",
+    "operator",
     "typing",
 }
 """What a pure room may import when it runs. Anything that is not listed is taken to do I/O."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from harness.model.history import NEVER
@@ -10,8 +11,8 @@ from harness.model.history import NEVER
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TAKE, GIVE, REFUSAL, READ = range(4)
-"""Some units are taken, or given back; fewer than some remain; exactly some remain."""
+TAKE, GIVE, REFUSAL, READ, GONE = range(5)
+"""Some units are taken, or given back; fewer than some remain; exactly some remain; not a row any more."""
 
 
 @dataclass(slots=True)
@@ -28,10 +29,13 @@ class Columns:
     invoked: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     """:data:`NEVER` when the moment may be any after the invocation."""
-    optional: list[bool] = field(default_factory=list)
-    """It may never have happened. All that never end are optional."""
+    optional: list[int] = field(default_factory=list)
+    """Not zero: it may never have happened. All that never end are optional."""
     source: list[int] = field(default_factory=list)
     """Which call the row came from."""
+    after: dict[int, int] = field(default_factory=dict)
+    """By source, calls that make no sense before another one: what gives back what that one may have taken.
+    The walk heeds it where it has a choice; that an order is right is shown by other means."""
 
     def add(self, kind: int, amount: int, invoked: int, ended: int, optional: bool, source: int) -> None:
         """Append a row."""
@@ -42,20 +46,28 @@ class Columns:
         self.optional.append(optional)
         self.source.append(source)
 
-    def sorted(self) -> Columns:
-        """Return the same rows in the order of invocation."""
-        order = sorted(range(len(self)), key=self.invoked.__getitem__)
-        return self.picked(order)
+    def put(
+        self, row: int | None, kind: int, amount: int, invoked: int, ended: int, optional: bool, source: int
+    ) -> None:
+        """Say something else in a row, or append one."""
+        if row is None:
+            self.add(kind, amount, invoked, ended, optional, source)
+            return
+        self.kind[row] = kind
+        self.amount[row] = amount
+        self.ended[row] = ended
+        self.optional[row] = optional
 
-    def picked(self, rows: Iterable[int]) -> Columns:
-        """Return only these rows, in this order."""
-        rows = list(rows)
-        return Columns(
-            self.initial,
-            *([column[row] for row in rows] for column in (self.kind, self.amount, self.invoked, self.ended)),
-            [self.optional[row] for row in rows],
-            [self.source[row] for row in rows],
-        )
+    def tidied(self) -> Columns:
+        """Return the rows that are not gone, in the order of invocation."""
+        columns = (self.kind, self.amount, self.invoked, self.ended, self.optional, self.source)
+        keep = [kind != GONE for kind in self.kind]
+        kept = Columns(self.initial, *(list(compress(column, keep)) for column in columns), self.after)
+        order = sorted(range(len(kept)), key=kept.invoked.__getitem__)
+        if order == list(range(len(kept))):
+            return kept
+        columns = (kept.kind, kept.amount, kept.invoked, kept.ended, kept.optional, kept.source)
+        return Columns(self.initial, *([column[row] for row in order] for column in columns), self.after)
 
     def __len__(self) -> int:
         return len(self.kind)

@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.laws._columns import GIVE, READ, REFUSAL, TAKE, Columns
+from harness.laws._columns import GIVE, GONE, READ, REFUSAL, TAKE, Columns
 from harness.laws._roles import Step, TooManyError, roles
 from harness.model.answers import Outcome
 from harness.model.history import NEVER, ended
@@ -73,13 +73,15 @@ class Reduced:
         changes: dict[int, int] = {}
         for name, order in orders.items():
             columns, moment = self.columns[name], -NEVER
+            invoked = columns.invoked
+            rows = {row for row, source in enumerate(columns.source) if source in wanted}
             for place, row in enumerate(order):
-                moment = max(moment, columns.invoked[row])
-                source = columns.source[row]
-                if source in wanted and columns.kind[row] in (TAKE, GIVE):
-                    moments[source] = (moment, place)
+                if invoked[row] > moment:
+                    moment = invoked[row]
+                if row in rows and columns.kind[row] in (TAKE, GIVE):
                     sign = 1 if columns.kind[row] == GIVE else -1
-                    changes[source] = sign * columns.amount[row]
+                    moments[columns.source[row]] = (moment, place)
+                    changes[columns.source[row]] = sign * columns.amount[row]
         return all(self._fits(crowd, moments, changes) for crowd in self.crowds)
 
     def _fits(
@@ -122,23 +124,28 @@ def _add_crowds(found: Reduced, scan: _Scan) -> None:
     calls_of: dict[int, list[int]] = defaultdict(list)
     for at, call in enumerate(found.calls):
         operation = call.operation
-        members = operation.members if isinstance(operation, ReserveGroup) else ()
-        number = next((crowd_of[each] for each in members or (operation.person,) if each in crowd_of), None)
+        if type(operation) is ReserveGroup:
+            number = next((crowd_of[each] for each in operation.members if each in crowd_of), None)
+        else:
+            number = crowd_of.get(operation.person)
         if number is not None and not _says_itself(call):
             calls_of[number].append(at)
     found.crowds = list(calls_of.values())
     known = {at for crowd in found.crowds for at in crowd}
-    for name, columns in found.columns.items():
-        found.columns[name] = columns.picked(
-            row for row, at in enumerate(columns.source) if at not in known or _says_itself(found.calls[at])
-        )
+    rows: dict[int, int] = {}
+    for columns in found.columns.values():
+        for row, at in enumerate(columns.source):
+            if at in known:
+                rows[at] = row
+                columns.kind[row] = GONE
     for crowd in found.crowds:
-        _add_crowd(found, crowd)
+        _add_crowd(found, crowd, rows)
     for name, columns in found.columns.items():
-        found.columns[name] = columns.sorted()
+        found.columns[name] = columns.tidied()
 
 
-def _add_crowd(found: Reduced, crowd: list[int]) -> None:
+def _add_crowd(found: Reduced, crowd: list[int], rows: Mapping[int, int]) -> None:
+    """Put what these calls can have done into their rows, where they have one, or into new ones."""
     calls = [found.calls[at] for at in crowd]
     try:
         known = roles(found.tickets, [Step(call, call.invoked, ended(call)) for call in calls])
@@ -147,6 +154,7 @@ def _add_crowd(found: Reduced, crowd: list[int]) -> None:
     if known is None:
         found.contradiction = found.contradiction or crowd
         return
+    taken: dict[str, list[int]] = defaultdict(list)
     for at, call, role in zip(crowd, calls, known, strict=True):
         changes = role.changes - {0}
         if len(changes) > 1:
@@ -156,7 +164,12 @@ def _add_crowd(found: Reduced, crowd: list[int]) -> None:
             end = min(role.until, ended(call)) if certain else ended(call)
             kind = GIVE if change > 0 else TAKE
             columns = found.columns[call.operation.ticket]
-            columns.add(kind, abs(change), call.invoked, end, not certain or end == NEVER, at)
+            columns.put(rows.get(at), kind, abs(change), call.invoked, end, not certain or end == NEVER, at)
+            mine = taken[call.operation.ticket]
+            if kind == TAKE:
+                mine.append(at)
+            elif mine:
+                columns.after[at] = mine.pop()
 
 
 def _crowds(scan: _Scan) -> dict[str, int]:
@@ -190,13 +203,15 @@ class _Scan:
     """One pass over the history, which reads off what single answers say."""
 
     def __init__(self, part: Part) -> None:
-        self.columns = {ticket.name: Columns(ticket.initial) for ticket in part.tickets}
+        self.columns: dict[str, Columns] = {}
         self.doubtful: set[str] = set()
         """People of whom the answers, one by one, do not say all."""
         self.groups: list[tuple[str, ...]] = []
         """People who share calls."""
         self.unsaid = ""
         self._part = part
+        self._rows: dict[str, list[int]] = {ticket.name: [] for ticket in part.tickets}
+        """The rows of each ticket type's columns, end to end: to extend one list is the cheapest."""
         self._people: dict[str, _Standing] = {}
         self._closed = {ticket.name for ticket in part.tickets if ticket.closed}
         self._capacity = {ticket.name: (-NEVER, ticket.initial) for ticket in part.tickets}
@@ -210,17 +225,29 @@ class _Scan:
 
         :raises OtherStructureError: when one does not fit a counter.
         """
-        columns, doubtful = self.columns, self.doubtful
+        rows, doubtful, readers = self._rows, self.doubtful, _READERS
+        unknown, sold_out, reserve, read = Outcome.UNKNOWN, Outcome.SOLD_OUT, Reserve, ReadAvailability
         for at, call in enumerate(self._part.calls):
-            operation, begin, end = call.operation, call.invoked, call.completed
-            if operation.ticket not in columns:
+            operation, answer, begin, end = call.operation, call.answer, call.invoked, call.completed
+            kind, outcome = type(operation), answer.outcome
+            mine = rows.get(operation.ticket)
+            if mine is None:
                 raise OtherStructureError(f"there is no ticket type {operation.ticket}")
-            if end is None or call.answer.outcome is Outcome.UNKNOWN:
+            if end is None or outcome is unknown:
                 end = NEVER
             elif end <= begin:
                 end = begin + 1
-            if not _READERS[type(operation)](self, call, begin, end, at):
+            # The two most frequent ones first, which say the same whoever asks.
+            if kind is reserve and outcome is sold_out and end < NEVER:
+                mine.extend((REFUSAL, operation.quantity, begin, end, False, at))  # type: ignore[union-attr]
+            elif kind is read and outcome is Outcome.ACCEPTED and end < NEVER:
+                if answer.remaining is not None:
+                    mine.extend((READ, answer.remaining, begin, end, False, at))
+            elif not readers[kind](self, call, begin, end, at):
                 doubtful.add(operation.person)
+        for ticket in self._part.tickets:
+            flat = rows[ticket.name]
+            self.columns[ticket.name] = Columns(ticket.initial, *(flat[number::6] for number in range(6)))
         self._read_sales()
 
     def sale(self, call: Call, begin: int, end: int, at: int) -> bool:
@@ -230,7 +257,7 @@ class _Scan:
         outcome = call.answer.outcome
         if outcome is Outcome.SOLD_OUT:
             if end < NEVER:
-                self.columns[ticket].add(REFUSAL, units, begin, end, False, at)
+                self._rows[ticket].extend((REFUSAL, units, begin, end, False, at))
             return True
         until, standing, _, _, _ = self._people.get(person, _NOBODY)
         if until > begin:
@@ -245,7 +272,7 @@ class _Scan:
         if held:
             self._mixed.add(ticket)
         self._people[person] = (end, _HELD if held else _STANDS, call.answer.reservation, units, ticket)
-        self.columns[ticket].add(TAKE, units, begin, end, end == NEVER, at)
+        self._rows[ticket].extend((TAKE, units, begin, end, end == NEVER, at))
         return True
 
     def group(self, call: Call, begin: int, end: int, at: int) -> bool:
@@ -254,7 +281,7 @@ class _Scan:
         ticket, members, names = wanted.ticket, wanted.members, call.answer.group
         if call.answer.outcome is Outcome.SOLD_OUT:
             if end < NEVER:
-                self.columns[ticket].add(REFUSAL, len(members), begin, end, False, at)
+                self._rows[ticket].extend((REFUSAL, len(members), begin, end, False, at))
             return True
         self.groups.append(members)
         free = all(
@@ -270,7 +297,7 @@ class _Scan:
             return True
         for member, name in zip(members, names, strict=True):
             self._people[member] = (end, _STANDS, name, 1, ticket)
-        self.columns[ticket].add(TAKE, len(members), begin, end, False, at)
+        self._rows[ticket].extend((TAKE, len(members), begin, end, False, at))
         return True
 
     def give_back(self, call: Call, begin: int, end: int, at: int) -> bool:
@@ -291,7 +318,7 @@ class _Scan:
         ):
             return False
         self._people[person] = (end, _FREE, None, 0, "")
-        self.columns[ticket].add(GIVE, units, begin, end, end == NEVER, at)
+        self._rows[ticket].extend((GIVE, units, begin, end, end == NEVER, at))
         return True
 
     def confirm(self, call: Call, begin: int, end: int, at: int) -> bool:  # noqa: ARG002  # as all of these
@@ -311,7 +338,7 @@ class _Scan:
     def read(self, call: Call, begin: int, end: int, at: int) -> bool:
         """Read off how many remained."""
         if end < NEVER and call.answer.remaining is not None:
-            self.columns[call.operation.ticket].add(READ, call.answer.remaining, begin, end, False, at)
+            self._rows[call.operation.ticket].extend((READ, call.answer.remaining, begin, end, False, at))
         return _says_itself(call)
 
     def sales(self, call: Call, begin: int, end: int, at: int) -> bool:  # noqa: ARG002  # as all of these
@@ -331,7 +358,7 @@ class _Scan:
         self._mixed.add(asked.ticket)
         self._capacity[asked.ticket] = (end, asked.capacity)
         kind = GIVE if asked.capacity > capacity else TAKE
-        self.columns[asked.ticket].add(kind, abs(asked.capacity - capacity), begin, end, False, at)
+        self._rows[asked.ticket].extend((kind, abs(asked.capacity - capacity), begin, end, False, at))
         return True
 
     def line(self, call: Call, begin: int, end: int, at: int) -> bool:  # noqa: ARG002  # as all of these
@@ -350,7 +377,7 @@ class _Scan:
             else:
                 columns.add(READ, columns.initial - sold, call.invoked, ended(call), False, at)
         for ticket in {self._part.calls[at].operation.ticket for at in self._sales}:
-            self.columns[ticket] = self.columns[ticket].sorted()
+            self.columns[ticket] = self.columns[ticket].tidied()
 
 
 _Standing: TypeAlias = tuple[int, int, str | None, int, str]

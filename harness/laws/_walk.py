@@ -56,6 +56,9 @@ class Walk:
         self.late = _late(columns) if len(closed) < len(columns) else []
         """Kind, amount and rows, in the order of invocation, of those that never end."""
         self.order: list[int] = []
+        row_of = {source: row for row, source in enumerate(columns.source)} if columns.after else {}
+        self._after = {row_of[late]: row_of[early] for late, early in columns.after.items()}
+        self._done = bytearray()
         self.snapshots = [Snapshot(0, 0, columns.initial, 0, (), (0,) * len(self.late))]
 
     def run(self, start: Snapshot) -> None:
@@ -67,7 +70,7 @@ class Walk:
         kind, amount, invoked, ended = columns.kind, columns.amount, columns.invoked, columns.ended
         optional, rows, order = columns.optional, len(columns), self.order
         del order[start.placed :]
-        done = bytearray(rows)
+        done = self._done = bytearray(rows)
         for row in order:
             done[row] = 1
         self.snapshots = [each for each in self.snapshots if each.position < start.position]
@@ -106,10 +109,13 @@ class Walk:
                 takes.discard(row)
                 gives.discard(row)
                 continue
-            if what == TAKE:
-                plan = [row] if left >= size else [*self._up(left, size, NEVER, gives, opened, admitted), row]
-            elif what == GIVE:
-                plan = [row]
+            if what == GIVE:
+                plan = (row,)
+            elif what == TAKE:
+                if left >= size:
+                    plan = (row,)
+                else:
+                    plan = (*self._up(left, size, NEVER, gives, opened, admitted), row)
             elif what == REFUSAL:
                 plan = self._down(left, size - 1, 0, takes, opened, admitted)
             elif left > size:
@@ -139,37 +145,31 @@ class Walk:
 
     def _up(
         self, left: int, least: int, most: int, gives: set[int], opened: list[int], admitted: int
-    ) -> list[int]:
+    ) -> tuple[int, ...]:
         """Return gives after which at least ``least`` units remain and at no time more than ``most``, as far
         as there are such: first those that end first, at last those that never do."""
-        plan: list[int] = []
-        return self._chosen(plan, least - left, most - left, GIVE, gives, opened, admitted)
+        return self._chosen(least - left, most - left, GIVE, gives, opened, admitted)
 
     def _down(
         self, left: int, most: int, least: int, takes: set[int], opened: list[int], admitted: int
-    ) -> list[int]:
+    ) -> tuple[int, ...]:
         """Return takes after which at most ``most`` units remain, and never fewer than ``least``."""
-        plan: list[int] = []
-        return self._chosen(plan, left - most, left - least, TAKE, takes, opened, admitted)
+        return self._chosen(left - most, left - least, TAKE, takes, opened, admitted)
 
     def _chosen(
-        self,
-        plan: list[int],
-        needed: int,
-        room: int,
-        kind: int,
-        waiting: set[int],
-        opened: list[int],
-        admitted: int,
-    ) -> list[int]:
+        self, needed: int, room: int, kind: int, waiting: set[int], opened: list[int], admitted: int
+    ) -> tuple[int, ...]:
+        """Return rows that move the number by at least ``needed``, and by at most ``room`` all together."""
         amount, ended = self.columns.amount, self.columns.ended
-        if needed == 1:
-            fitting = [row for row in waiting if amount[row] <= room]
-            if fitting:
-                return [min(fitting, key=ended.__getitem__)]
-        for row in sorted(waiting, key=ended.__getitem__):
+        plan: list[int] = []
+        fitting = [row for row in waiting if amount[row] <= room]
+        if self._after:
+            fitting = [row for row in fitting if row not in self._after or self._done[self._after[row]]]
+        if needed == 1 and fitting:
+            return (min(fitting, key=ended.__getitem__),)
+        for row in sorted(fitting, key=ended.__getitem__):
             if needed <= 0:
-                return plan
+                return tuple(plan)
             if amount[row] <= room:
                 plan.append(row)
                 needed -= amount[row]
@@ -186,15 +186,14 @@ class Walk:
                 opened[group] += 1
                 needed -= size
                 room -= size
-        return plan
+        return tuple(plan)
 
 
 def _late(columns: Columns) -> list[tuple[int, int, list[int]]]:
     """Return the rows that never end, by kind and amount: those of one group do the same."""
     groups: dict[tuple[int, int], list[int]] = {}
-    for row, end in enumerate(columns.ended):
-        if end == NEVER:
-            groups.setdefault((columns.kind[row], columns.amount[row]), []).append(row)
+    for row in [row for row, end in enumerate(columns.ended) if end == NEVER]:
+        groups.setdefault((columns.kind[row], columns.amount[row]), []).append(row)
     return [(kind, amount, rows) for (kind, amount), rows in sorted(groups.items())]
 
 

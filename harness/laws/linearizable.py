@@ -42,6 +42,8 @@ _SMALL = 64
 """Histories of at most so many calls are searched exactly first."""
 _LITTLE = 1_000
 """With this budget."""
+_LARGE = 2_000
+"""Histories of more calls than this are not searched at all: states are compared whole."""
 
 
 def explain(
@@ -74,7 +76,8 @@ def _explain(part: Part, books: Books | None, budget: int) -> Finding:
         if finding.explained is not Explained.UNDECIDED:
             return finding
     fast = decide(part, budget=budget)
-    if fast.explained is not Explained.UNDECIDED or (small and little == budget):
+    done = small and little == budget
+    if fast.explained is not Explained.UNDECIDED or done or len(part.calls) > _LARGE:
         return fast
     finding = search(part, mine, budget=budget + len(part.calls))
     return fast if finding.explained is Explained.UNDECIDED else finding

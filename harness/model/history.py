@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from harness.model.answers import Outcome
@@ -88,8 +89,13 @@ def parts(tickets: Iterable[TicketType], calls: Iterable[Call]) -> tuple[Part, .
     for ticket in tickets:
         events.setdefault(ticket.event, []).append(ticket)
     event_of = {ticket.name: event for event, mine in events.items() for ticket in mine}
-    meant = [call for call in calls if call.answer.outcome not in (Outcome.RETRYABLE, Outcome.INVALID)]
-    meant.sort(key=_invoked)
+    retryable, invalid = Outcome.RETRYABLE, Outcome.INVALID
+    meant = [
+        call for call in calls if (outcome := call.answer.outcome) is not retryable and outcome is not invalid
+    ]
+    meant.sort(key=attrgetter("invoked"))
+    if len(events) == 1:
+        return (Part(tickets=tuple(*events.values()), calls=tuple(meant)),)
     return tuple(
         Part(
             tickets=tuple(mine),
