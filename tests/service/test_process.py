@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from harness.errors import UsageError
 from harness.service import serve
-from tests.service.running import PATIENCE, Service, client_of, connection_to
+from harness.service.__main__ import NUMBERS
+from tests.service.running import PATIENCE, Service, client_of, connection_to, until
+from tests.service.sockets import opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -117,6 +120,63 @@ async def test_what_cannot_be_is_said_in_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert "hunter2" not in error
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "value", "said"),
+    [
+        ("--sweep-every", "OVERSELL_SERVICE_SWEEP_EVERY", "-1", "a number from 0 to"),
+        ("--sweep-every", "OVERSELL_SERVICE_SWEEP_EVERY", "nan", "a number from 0 to"),
+        ("--hold-seconds", "OVERSELL_SERVICE_HOLD_SECONDS", "1.5", "a whole number from 1 to 86400"),
+        ("--hold-seconds", "OVERSELL_SERVICE_HOLD_SECONDS", "100000", "a whole number from 1 to 86400"),
+        ("--pool-size", "OVERSELL_SERVICE_POOL_SIZE", "many", "a whole number from 1 to"),
+    ],
+)
+def test_a_number_that_cannot_be_names_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch, option: str, variable: str, value: str, said: str
+) -> None:
+    """As an option or in the environment, whose word counts where there is no option."""
+    (number,) = [number for number in NUMBERS if number.option == option]
+    with pytest.raises(UsageError, match=f"{option} must be {said}"):
+        number.read(value)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match=f"{variable} must be {said}"):
+        number.read(None)
+    assert number.read("1") == 1
+    monkeypatch.setenv(variable, "2")
+    assert number.read(None) == 2
+    monkeypatch.delenv(variable)
+    assert number.read(None) == number.default
+
+
+async def test_the_sweeper_does_what_it_was_told(own_database: str) -> None:
+    """A process of its own gives back what is held for too long, as often as it was told to."""
+    async with process(own_database, "--sweep-every", "0.05", "--hold-seconds", "1") as started:
+        url = await ready(started)
+        async with client_of(url) as client:
+            sale = await Service(url, own_database, client, asyncio.Event()).sale(1)
+            assert (await sale.hold("ann")).status_code == 201
+
+            async def given_back() -> bool:
+                return await sale.people("expired") == ["ann"]
+
+            await until(given_back)
+        started.send_signal(signal.SIGTERM)
+        assert await ended(started) == (0, "")
+
+
+async def test_it_ends_with_sockets_open(own_database: str) -> None:
+    """Whoever watches is told with 1012, and nobody is waited for."""
+    async with process(own_database) as started:
+        url = await ready(started)
+        async with client_of(url) as client:
+            service = Service(url, own_database, client, asyncio.Event())
+            sale = await service.sale()
+            async with opened(service, sale.event) as socket:
+                await socket.receive()
+                started.send_signal(signal.SIGTERM)
+                assert await socket.until_closed() == 1012
+                assert await ended(started) == (0, "")
 
 
 async def test_a_port_that_is_taken(own_database: str) -> None:

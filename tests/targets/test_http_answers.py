@@ -10,7 +10,24 @@ import pytest
 
 from harness.driving.gate import OpenGate
 from harness.driving.program import Patience, Recorder, drive_program
-from harness.model import Answer, Cancel, Outcome, Program, Proof, ReadAvailability, Reserve
+from harness.model import (
+    Answer,
+    Cancel,
+    ChangeCapacity,
+    Confirm,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
+    Outcome,
+    Program,
+    Proof,
+    ReadAvailability,
+    ReadSales,
+    Refund,
+    Release,
+    Reserve,
+    ReserveGroup,
+)
 from harness.targets._http_answers import read_answer
 from harness.targets._http_client import Response
 from harness.targets._ticketing import Sale
@@ -35,6 +52,8 @@ def response(status: int, body: Any = None) -> Response:
         (201, {"success": True, "rsvp": {"id": "r-1"}, "remainingTickets": 3}, Outcome.ACCEPTED),
         (409, {"error": "sold_out"}, Outcome.SOLD_OUT),
         (409, {"error": "duplicate_rsvp"}, Outcome.DUPLICATE),
+        (409, {"error": "hold_expired"}, Outcome.INVALID),
+        (403, {"error": "not_owner"}, Outcome.INVALID),
         (400, {"error": "invalid"}, Outcome.INVALID),
         (404, {}, Outcome.INVALID),
         (410, {"error": "sale_closed"}, Outcome.INVALID),
@@ -69,7 +88,25 @@ def test_an_acceptance_names_the_reservation_and_what_remains() -> None:
     assert read_answer(response(201, body), 201) == Answer(Outcome.ACCEPTED, reservation="r-1", remaining=3)
 
 
-@pytest.mark.parametrize("body", [{"rsvp": "r-1"}, {"rsvp": {}}, {"remainingTickets": "3"}, {"rsvp": None}])
+def test_an_acceptance_names_the_hold_or_the_whole_group() -> None:
+    """In the order in which the service says them."""
+    assert read_answer(response(201, {"hold": {"id": "h-1"}}), 201).reservation == "h-1"
+    group = {"rsvps": [{"id": "r-2"}, {"id": "r-1"}], "remainingTickets": True}
+    assert read_answer(response(201, group), 201) == Answer(Outcome.ACCEPTED, group=("r-2", "r-1"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"rsvps": 3},
+        {"rsvps": ["r-1"]},
+        {"hold": []},
+        {"rsvp": "r-1"},
+        {"rsvp": {}},
+        {"remainingTickets": "3"},
+        {"rsvp": None},
+    ],
+)
 def test_an_acceptance_without_a_name_is_one_all_the_same(body: Any) -> None:
     """A 201 with a JSON object says that it happened; what it leaves out stays unknown."""
     assert read_answer(response(201, body), 201) == Answer(Outcome.ACCEPTED)
@@ -150,10 +187,77 @@ async def test_a_cancel_names_its_reservation_safely() -> None:
     assert seen[0].startswith(b"DELETE /api/rsvp/a%20b%2F..%2Fc%0D%0AX%3A%20y?userId=ada HTTP/1.1\r\n")
 
 
-async def test_a_cancel_of_nothing_is_not_sent() -> None:
-    """There is no reservation to name."""
-    answer, usable = await asked(answering(), Cancel(ticket="general", person="ada"))
+@pytest.mark.parametrize("kind", [Cancel, Refund, Confirm, Release])
+async def test_what_is_about_nothing_is_not_sent(kind: Any) -> None:
+    """There is no reservation and no hold to name."""
+    answer, usable = await asked(answering(), kind(ticket="general", person="ada"))
     assert (answer.outcome, usable) == (Outcome.INVALID, True)
+
+
+PERSON = {"name": "ada", "email": "ada@example.com"}
+WANTED = {"eventId": 7, "ticketId": "t-1", "userId": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "line", "body"),
+    [
+        (Hold(ticket="general", person="ada"), "POST /api/holds", WANTED),
+        (
+            Confirm(ticket="general", person="ada", hold="h/1"),
+            "POST /api/holds/h%2F1/confirm",
+            PERSON,
+        ),
+        (Release(ticket="general", person="ada", hold="h/1"), "DELETE /api/holds/h%2F1", None),
+        (
+            ReserveGroup(ticket="general", person="bob", members=("ada",)),
+            "POST /api/group-rsvps",
+            {"eventId": 7, "ticketId": "t-1", "members": [{"userId": "ada"} | PERSON]},
+        ),
+        (JoinWaitlist(ticket="general", person="ada"), "POST /api/waitlist", WANTED | PERSON),
+        (
+            LeaveWaitlist(ticket="general", person="a/b"),
+            "DELETE /api/events/7/waitlist/a%2Fb?ticketId=t-1",
+            None,
+        ),
+        (
+            ChangeCapacity(ticket="general", person="bob", capacity=3),
+            "PUT /api/tickets/t-1/capacity",
+            {"capacity": 3},
+        ),
+        (Refund(ticket="general", person="ada", reservation="r-1"), "POST /api/rsvp/r-1/refund", None),
+        (ReadSales(ticket="general", person="ada"), "GET /api/tickets/t-1/sales?bucket=day", None),
+        (
+            Cancel(ticket="general", person="bob", whose="ada", reservation="r-1"),
+            "DELETE /api/rsvp/r-1?userId=bob",
+            None,
+        ),
+    ],
+)
+async def test_each_operation_is_the_contracts_request(operation: Operation, line: str, body: Any) -> None:
+    """Method, path and body as documented; what is refused is refused."""
+    seen: list[bytes] = []
+    answer, usable = await asked(answering((404, {"message": "no"}), seen=seen), operation)
+    assert (answer, usable) == (Answer(Outcome.INVALID, detail="no"), True)
+    head, _, sent = seen[0].partition(b"\r\n\r\n")
+    assert head.decode().startswith(f"{line} HTTP/1.1\r\n")
+    assert (json.loads(sent) if sent else None) == body
+
+
+@pytest.mark.parametrize(
+    ("sales", "sold"),
+    [
+        ([], 0),
+        ([{"standing": 1}, {"standing": 3}], 3),
+        ([{"standing": "3"}], None),
+        ([7], None),
+        (None, None),
+    ],
+)
+async def test_the_last_of_the_sales_says_what_stands(sales: Any, sold: int | None) -> None:
+    """Where nothing was sold that is none; garbage tells no number."""
+    read = ReadSales(ticket="general", person="ada")
+    answer, _ = await asked(answering((200, {"success": True, "sales": sales})), read)
+    assert answer == Answer(Outcome.ACCEPTED, sold=sold)
 
 
 async def test_availability_is_that_of_the_ticket_type() -> None:
