@@ -11,6 +11,7 @@ becomes a track of its own: it takes effect at any later step, or never.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -20,21 +21,32 @@ from harness.model import (
     Books,
     Call,
     Cancel,
+    ChangeCapacity,
+    Confirm,
     Entry,
     Evidence,
+    Expire,
+    Hold,
+    JoinWaitlist,
+    LeaveWaitlist,
     Outcome,
     Phase,
     Program,
     Proof,
     ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
     Reserve,
+    ReserveGroup,
     Scenario,
     TicketType,
 )
 from harness.model.sequential import State, opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from harness.model import Operation
 
@@ -55,25 +67,95 @@ class Habits:
     counts_sold: bool = True
     counts_remaining: bool = True
     recognises_repeats: bool = False
-    """Reserving what one already has is accepted, and so is cancelling what one has not."""
+    """What was done already is accepted again: reserving, holding, confirming, cancelling, and so on."""
+    shows_holds: bool = True
+    shows_waiting: bool = True
+    shows_refunds: bool = True
+    shows_present_capacity: bool = True
+    """What the target shows as the initial quantity is the present capacity."""
+    confirms_keep_ids: bool = False
+    """A reservation has the name of the hold that it was confirmed from."""
+    early_lines: bool = False
+    """Joining the line is accepted while something remains, and served at once."""
 
 
-def operations(tickets: tuple[TicketType, ...], people: tuple[str, ...]) -> st.SearchStrategy[Operation]:
-    """Any operation of the model by these people on these ticket types."""
+class Family(StrEnum):
+    """What belongs together in a scenario."""
+
+    SALES = "sales"
+    HOLDS = "holds"
+    GROUPS = "groups"
+    LINE = "line"
+    CAPACITY = "capacity"
+    REFUNDS = "refunds"
+    OWNERS = "owners"
+    NUMBERS = "numbers"
+
+
+def operations(
+    tickets: tuple[TicketType, ...],
+    people: tuple[str, ...],
+    families: frozenset[Family] = frozenset({Family.SALES}),
+) -> st.SearchStrategy[Operation]:
+    """Any operation of these families by these people on these ticket types."""
     ticket = st.sampled_from([ticket.name for ticket in tickets])
     person = st.sampled_from(people)
+    either: dict[Family, list[st.SearchStrategy[Operation]]] = {
+        Family.SALES: [
+            st.builds(
+                Reserve,
+                ticket=ticket,
+                person=person,
+                quantity=st.sampled_from([1, 1, 1, 2, 3]),
+                proof=st.sampled_from([Proof.NONE, Proof.NONE, Proof.NONE, *Proof]),
+            ),
+            st.builds(Reserve, ticket=ticket, person=person, disconnects=st.booleans()),
+            st.builds(Cancel, ticket=ticket, person=person),
+            st.builds(ReadAvailability, ticket=ticket, person=person),
+        ],
+        Family.HOLDS: [
+            st.builds(Hold, ticket=ticket, person=person, quantity=st.sampled_from([1, 1, 2])),
+            st.builds(Confirm, ticket=ticket, person=person),
+            st.builds(Confirm, ticket=ticket, person=person),
+            st.builds(Release, ticket=ticket, person=person),
+            st.builds(Expire, ticket=ticket, person=person),
+        ],
+        Family.GROUPS: [st.builds(ReserveGroup, ticket=ticket, person=person, members=_members())],
+        Family.LINE: [
+            st.builds(JoinWaitlist, ticket=ticket, person=person),
+            st.builds(JoinWaitlist, ticket=ticket, person=person),
+            st.builds(LeaveWaitlist, ticket=ticket, person=person),
+        ],
+        Family.CAPACITY: [
+            st.builds(ChangeCapacity, ticket=ticket, person=person, capacity=st.integers(0, 6)),
+        ],
+        Family.REFUNDS: [st.builds(Refund, ticket=ticket, person=person)],
+        Family.OWNERS: [st.builds(Cancel, ticket=ticket, person=person, whose=st.sampled_from(PEOPLE))],
+        Family.NUMBERS: [
+            st.builds(ReadAvailability, ticket=ticket, person=person),
+            st.builds(ReadNotice, ticket=ticket, person=person),
+            st.builds(ReadSales, ticket=ticket, person=person),
+        ],
+    }
+    return st.one_of([each for family in sorted(families) for each in either[family]])
+
+
+def _members() -> st.SearchStrategy[tuple[str, ...]]:
+    """Two or three people; sometimes one of them twice."""
     return st.one_of(
-        st.builds(
-            Reserve,
-            ticket=ticket,
-            person=person,
-            quantity=st.sampled_from([1, 1, 1, 2, 3]),
-            proof=st.sampled_from([Proof.NONE, Proof.NONE, Proof.NONE, *Proof]),
-        ),
-        st.builds(Reserve, ticket=ticket, person=person, disconnects=st.booleans()),
-        st.builds(Cancel, ticket=ticket, person=person),
-        st.builds(ReadAvailability, ticket=ticket, person=person),
+        st.lists(st.sampled_from(PEOPLE), min_size=2, max_size=3, unique=True).map(tuple),
+        st.lists(st.sampled_from(PEOPLE), min_size=2, max_size=3).map(tuple),
     )
+
+
+SALES_ONLY: st.SearchStrategy[frozenset[Family]] = st.just(frozenset({Family.SALES}))
+"""Reserves, cancels and reads of what remains."""
+
+
+def mixes(*always: Family) -> st.SearchStrategy[frozenset[Family]]:
+    """Any families, sales and these among them."""
+    some = st.frozensets(st.sampled_from(Family))
+    return some.map(lambda chosen: chosen | {Family.SALES, *always})
 
 
 @st.composite
@@ -91,11 +173,11 @@ def stocks(draw: st.DrawFn) -> tuple[TicketType, ...]:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
+def scenarios(draw: st.DrawFn, families: st.SearchStrategy[frozenset[Family]] = SALES_ONLY) -> Scenario:
     """One or two phases of up to four clients, each for one person, who may have several clients."""
-    tickets = draw(stocks())
+    tickets, chosen = draw(stocks()), draw(families)
     program = st.one_of(
-        [st.lists(operations(tickets, (person,)), min_size=1, max_size=4) for person in PEOPLE]
+        [st.lists(operations(tickets, (person,), chosen), min_size=1, max_size=5) for person in PEOPLE]
     )
     programs = st.lists(program, min_size=1, max_size=4)
     phases = tuple(
@@ -118,9 +200,13 @@ ALL_SHOWN = st.just(Habits())
 
 
 @st.composite
-def evidences(draw: st.DrawFn, targets: st.SearchStrategy[Habits] | None = None) -> Evidence:
+def evidences(
+    draw: st.DrawFn,
+    targets: st.SearchStrategy[Habits] | None = None,
+    families: st.SearchStrategy[frozenset[Family]] | None = None,
+) -> Evidence:
     """Evidence of a correct target, whatever the order, the overlap and the answers lost."""
-    scenario = draw(scenarios())
+    scenario = draw(scenarios(mixes() if families is None else families))
     run = Run(scenario, draw(habits() if targets is None else targets))
     for number, phase in enumerate(scenario.phases):
         count = sum(len(program.operations) for program in phase.programs)
@@ -148,7 +234,13 @@ class Run:
     shown: dict[str, str] = field(default_factory=dict)
     """The target's own names for reservations, by those of the specification."""
     given: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The last id answered for each ticket type and person; an engine fills it into cancels."""
+    """The last reservation answered for each ticket type and person; an engine fills it into cancels."""
+    given_holds: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The same for holds."""
+    made_of: dict[tuple[str, str, str | None], str] = field(default_factory=dict)
+    """The reservation that each hold became, by ticket type, person and the name of the hold."""
+    notices: dict[str, int] = field(default_factory=dict)
+    """What the last notice about each ticket type said, once there was one."""
     late: list[Callable[[], object]] = field(default_factory=list)
     """What may yet take effect, or never."""
 
@@ -204,53 +296,136 @@ class Run:
             yield "completed"
 
     def _filled_in(self, operation: Operation) -> Operation:
-        if isinstance(operation, Cancel):
-            return replace(operation, reservation=self.given.get((operation.ticket, operation.person)))
+        key = (operation.ticket, operation.person)
+        match operation:
+            case Cancel(whose=whose):
+                owner = whose or operation.person
+                return replace(operation, reservation=self.given.get((operation.ticket, owner)))
+            case Refund():
+                return replace(operation, reservation=self.given.get(key))
+            case Confirm() | Release():
+                return replace(operation, hold=self.given_holds.get(key))
         return operation
 
     def _remember(self, operation: Operation, answer: Answer) -> None:
-        if isinstance(operation, Reserve) and answer.reservation is not None:
-            self.given[operation.ticket, operation.person] = answer.reservation
+        match operation:
+            case Reserve() | Confirm() if answer.reservation is not None:
+                self.given[operation.ticket, operation.person] = answer.reservation
+            case Hold() if answer.reservation is not None:
+                self.given_holds[operation.ticket, operation.person] = answer.reservation
+            case ReserveGroup(ticket=ticket, members=members):
+                for member, name in zip(members, answer.group, strict=False):
+                    self.given[ticket, member] = name
 
     def _take_effect(self, operation: Operation) -> Answer:
-        self.state, answer = self.state.apply(self._by_inner_name(operation))
-        if isinstance(operation, Reserve) and answer.reservation is not None:
-            self.shown[answer.reservation] = self._name(operation, answer.reservation)
+        before, asked = self.state, self._by_inner_name(operation)
+        self.state, answer = self._decide(asked)
+        self._name_what_is_new(asked, answer)
+        self._notify(before)
+        if isinstance(operation, Confirm) and answer.reservation is not None:
+            self.made_of[operation.ticket, operation.person, operation.hold] = answer.reservation
         self.states.append(self._books())
         return self._as_told(operation, answer)
 
+    def _decide(self, asked: Operation) -> tuple[State, Answer]:
+        """Return what comes of it: what the specification says, where right targets are not freer."""
+        if not isinstance(asked, JoinWaitlist | LeaveWaitlist) and self._waits_elsewhere(asked):
+            return self.state, Answer(Outcome.DUPLICATE, detail="waits for another ticket type")
+        after, answer = self.state.apply(asked)
+        if isinstance(asked, ReadNotice):
+            return after, Answer(Outcome.ACCEPTED, remaining=self.notices.get(asked.ticket))
+        if isinstance(asked, JoinWaitlist) and answer.outcome is Outcome.INVALID and self.habits.early_lines:
+            forgiven = self.state.follow(asked, Answer(Outcome.ACCEPTED))
+            ended = any(ticket.closed for ticket in self.state.tickets if ticket.name == asked.ticket)
+            if forgiven and not ended:
+                return forgiven[0], Answer(Outcome.ACCEPTED)
+        return after, answer
+
+    def _waits_elsewhere(self, asked: Operation) -> bool:
+        """Say whether somebody who would get something waits for another ticket type of the event."""
+        events = {ticket.name: ticket.event for ticket in self.scenario.tickets}
+        wanted = asked.members if isinstance(asked, ReserveGroup) else (asked.person,)
+        buys = isinstance(asked, Reserve | Hold | ReserveGroup)
+        return buys and any(
+            place.person in wanted
+            and place.ticket != asked.ticket
+            and events[place.ticket] == events[asked.ticket]
+            for place in self.state.waiting
+        )
+
+    def _name_what_is_new(self, asked: Operation, answer: Answer) -> None:
+        """Give the target's own names to the rows that came of an operation."""
+        for entry in sorted(self.state.standing | self.state.held, key=lambda entry: str(entry.reservation)):
+            inner = str(entry.reservation)
+            if inner not in self.shown:
+                kept = isinstance(asked, Confirm) and self.habits.confirms_keep_ids and asked.hold
+                mine = inner == answer.reservation
+                self.shown[inner] = self.shown[str(asked.hold)] if kept and mine else self._name(entry)  # type: ignore[union-attr]  # kept: it is a Confirm
+
+    def _notify(self, before: State) -> None:
+        for ticket in self.scenario.tickets:
+            remains = self.state.remaining(ticket.name)
+            if remains != before.remaining(ticket.name):
+                self.notices[ticket.name] = remains
+
     def _by_inner_name(self, operation: Operation) -> Operation:
-        """Return a cancel with the specification's name for what stands under the target's name."""
-        if not isinstance(operation, Cancel) or operation.reservation is None:
-            return operation
-        for entry in self.state.standing:
-            if self.shown[str(entry.reservation)] == operation.reservation:
-                return replace(operation, reservation=entry.reservation)
+        """Return the operation with the specification's name for what is there under the target's name."""
+        match operation:
+            case Cancel(reservation=str(name)) | Refund(reservation=str(name)):
+                return replace(operation, reservation=self._inner(self.state.standing, name))
+            case Confirm(hold=str(name)) | Release(hold=str(name)):
+                return replace(operation, hold=self._inner(self.state.held, name))
         return operation
 
-    def _name(self, reserve: Reserve, inner: str) -> str:
+    def _inner(self, rows: Iterable[Entry], name: str) -> str:
+        found = (str(row.reservation) for row in rows if self.shown[str(row.reservation)] == name)
+        return next(found, f"no longer {name}")
+
+    def _name(self, entry: Entry) -> str:
         if self.habits.ids == "person":
-            return f"{reserve.ticket}/{reserve.person}"
+            return f"{entry.ticket}/{entry.person}"
         if self.habits.ids == "seat":
-            used = {self.shown.get(str(entry.reservation)) for entry in self.state.standing}
-            return next(seat for number in range(99) if (seat := f"{reserve.ticket}-{number}") not in used)
-        return inner
+            used = {self.shown.get(str(row.reservation)) for row in self.state.standing | self.state.held}
+            return next(seat for number in range(99) if (seat := f"{entry.ticket}-{number}") not in used)
+        return str(entry.reservation)
 
     def _as_told(self, operation: Operation, answer: Answer) -> Answer:
         """Return the answer in this target's manner of speaking."""
         if self.habits.recognises_repeats:
             answer = self._kindly(operation, answer)
-        known = self.shown.get(answer.reservation or "")
-        return replace(answer, reservation=known if self.habits.answers_ids else None)
+        if not self.habits.answers_ids:
+            return replace(answer, reservation=None, group=())
+        group = tuple(self.shown[name] for name in answer.group)
+        return replace(answer, reservation=self.shown.get(answer.reservation or ""), group=group)
 
     def _kindly(self, operation: Operation, answer: Answer) -> Answer:
-        if isinstance(operation, Cancel) and answer.outcome is Outcome.INVALID:
-            return Answer(Outcome.ACCEPTED)
-        if answer.outcome is Outcome.DUPLICATE:
-            for entry in self.state.standing:
-                if (entry.ticket, entry.person) == (operation.ticket, operation.person):
-                    return Answer(Outcome.ACCEPTED, reservation=entry.reservation)
+        """Return the answer of a target that recognises what was done already."""
+        key = (operation.ticket, operation.person)
+        match operation, answer.outcome:
+            case Cancel(whose=whose), Outcome.INVALID if whose in (None, operation.person):
+                return Answer(Outcome.ACCEPTED)
+            case ((Release() | LeaveWaitlist()), Outcome.INVALID):
+                return Answer(Outcome.ACCEPTED)
+            case Refund(reservation=name), Outcome.INVALID:
+                mine = [row for row in self.state.refunded if (row.ticket, row.person) == key]
+                if any(name in (None, self.shown[str(row.reservation)]) for row in mine):
+                    return Answer(Outcome.ACCEPTED)
+            case Reserve(), Outcome.DUPLICATE:
+                return self._again(self.state.standing, key, answer)
+            case Hold(), Outcome.DUPLICATE:
+                return self._again(self.state.held, key, answer)
+            case Confirm(hold=name), (Outcome.INVALID | Outcome.DUPLICATE):
+                made = self.made_of.get((*key, name))
+                return self._again(
+                    (row for row in self.state.standing if row.reservation == made), key, answer
+                )
         return answer
+
+    def _again(self, rows: Iterable[Entry], key: tuple[str, str], refusal: Answer) -> Answer:
+        """Return the answer that was given to what the person has already, or the refusal."""
+        mine = (row.reservation for row in rows if (row.ticket, row.person) == key)
+        found = next(mine, None)
+        return refusal if found is None else Answer(Outcome.ACCEPTED, reservation=found)
 
     def _books(self) -> Books:
         shows, books = self.habits, self.state.books()
@@ -259,10 +434,24 @@ class Run:
             hidden["sold"] = None
         if not shows.counts_remaining:
             hidden["remaining"] = None
+        opening = {ticket.name: ticket.initial for ticket in self.scenario.tickets}
         return Books(
-            stock=tuple(replace(stock, **hidden) for stock in books.stock),
-            entries=tuple(self._row(entry) for entry in books.entries or ()) if shows.rows else None,
+            stock=tuple(
+                replace(
+                    stock,
+                    initial=stock.initial if shows.shows_present_capacity else opening[stock.ticket],
+                    **hidden,
+                )
+                for stock in books.stock
+            ),
+            entries=self._rows(books.entries, shown=shows.rows),
+            holds=self._rows(books.holds, shown=shows.shows_holds),
+            waiting=books.waiting if shows.shows_waiting else None,
+            refunds=self._rows(books.refunds, shown=shows.shows_refunds),
         )
+
+    def _rows(self, rows: tuple[Entry, ...] | None, *, shown: bool) -> tuple[Entry, ...] | None:
+        return tuple(self._row(row) for row in rows or ()) if shown else None
 
     def _row(self, entry: Entry) -> Entry:
         shown = self.shown[str(entry.reservation)] if self.habits.rows_have_ids else None

@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.laws._capacity import capacities
 from harness.model import Stock, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from harness.laws._capacity import Capacity
     from harness.model import Books, Evidence, TicketType
 
 
@@ -21,6 +23,8 @@ class View:
     ticket: str
     initial: int
     """What the scenario put on sale: the target's own word for it is not trusted."""
+    capacities: tuple[int, ...]
+    """How much there can have been to sell in this state, in ascending order."""
     sold: int | None
     """Counted in the rows where they can be read, else as the target counts."""
     remaining: int | None
@@ -30,17 +34,22 @@ class View:
     """This is the state at the end, once everything was quiet."""
 
     @property
-    def excess(self) -> int:
-        """How many units there are beyond the initial quantity; below zero when some are missing."""
-        return (self.sold or 0) + self.held + (self.remaining or 0) - self.initial
+    def total(self) -> int:
+        """How many units there are: sold, held and remaining."""
+        return (self.sold or 0) + self.held + (self.remaining or 0)
+
+    @property
+    def missing(self) -> int:
+        """How many units vanished, whatever the capacity is; below zero when there may be too many."""
+        return self.capacities[0] - self.total
 
     @property
     def oversold(self) -> int:
-        """How many units too many are sold, held or for sale.
+        """How many units too many are sold, held or for sale, whatever the capacity is.
 
         A counter below zero is a debt, not stock: it does not make up for what was sold.
         """
-        return self.excess - min(0, self.remaining or 0)
+        return self.total - min(0, self.remaining or 0) - self.capacities[-1]
 
     def violation(self, law: str, message: str, buyers: tuple[str, ...] | None = None) -> Violation:
         """Return a violation about this ticket type with the numbers filled in."""
@@ -63,23 +72,39 @@ class View:
         if self.remaining is not None:
             parts.append(f"{self.remaining} {'remain' if self.final else 'remained'}")
         moment = "" if self.final else "at one moment "
-        return f"started with {self.initial}, {moment}{' and '.join(parts)}"
+        return f"started with {self.initial}{self._changed()}, {moment}{' and '.join(parts)}"
+
+    def _changed(self) -> str:
+        """Return in words what became of the capacity."""
+        others = [capacity for capacity in self.capacities if capacity != self.initial]
+        if not others:
+            return ""
+        if self.final and len(self.capacities) == 1:
+            return f", {'raised' if others[0] > self.initial else 'lowered'} to {others[0]}"
+        how = "perhaps changed" if self.final else "changed meanwhile"
+        return f", {how} to {' or '.join(map(str, others))}"
 
 
 def views(evidence: Evidence, ticket: TicketType) -> Iterator[View]:
     """Yield one ticket type as it was in every state, the final one first."""
-    yield view(evidence.books, ticket, final=True)
+    capacity = capacities(evidence)[ticket.name]
+    yield view(evidence, ticket, capacity=capacity)
     for books in evidence.states:
-        yield view(books, ticket, final=False)
+        yield view(evidence, ticket, books, capacity=capacity)
 
 
-def view(books: Books, ticket: TicketType, *, final: bool = True) -> View:
-    """Return one ticket type as these books show it."""
-    stock = next((stock for stock in books.stock if stock.ticket == ticket.name), None)
-    stock = stock or Stock(ticket=ticket.name, initial=ticket.initial)
+def view(
+    evidence: Evidence, ticket: TicketType, books: Books | None = None, *, capacity: Capacity | None = None
+) -> View:
+    """Return one ticket type as a state shows it: the final one, unless another is given."""
+    final = books is None or books is evidence.books
+    books = evidence.books if books is None else books
+    capacity = capacity or capacities(evidence)[ticket.name]
+    stock = stock_of(books, ticket) or Stock(ticket=ticket.name, initial=ticket.initial)
     return View(
         ticket=ticket.name,
         initial=ticket.initial,
+        capacities=capacity.final if final else capacity.ever,
         sold=books.sold(stock),
         remaining=stock.remaining,
         held=stock.held,
@@ -88,9 +113,14 @@ def view(books: Books, ticket: TicketType, *, final: bool = True) -> View:
     )
 
 
+def stock_of(books: Books, ticket: TicketType) -> Stock | None:
+    """Return the target's own numbers about one ticket type, if these books have them."""
+    return next((stock for stock in books.stock if stock.ticket == ticket.name), None)
+
+
 def final_views(evidence: Evidence) -> Iterator[View]:
     """Yield every ticket type as it was at the end."""
-    return (view(evidence.books, ticket) for ticket in evidence.scenario.tickets)
+    return (view(evidence, ticket) for ticket in evidence.scenario.tickets)
 
 
 def people(names: Iterable[str], *, most: int = 5) -> str:

@@ -1,15 +1,16 @@
 """Every accepted reservation is in the books exactly once, and every accepted cancel is really gone.
 
-Each accepted reserve that no cancel can have undone stands once, for that person, with its quantity. A
-cancel that was refused undoes nothing; one whose outcome is unknown, or which overlapped the reserve, may
-have undone it.
+Each accepted reserve, confirmed hold or place in an accepted group that no cancel or refund can have undone
+stands once, for that person, with its quantity. A cancel that was refused undoes nothing; one whose outcome
+is unknown, or which overlapped the reserve, may have undone it.
 
 Reservations are matched by the id that the target answered with, where its rows carry ids too, and are
 counted by person and ticket type otherwise. An id answered twice to one person is one reservation (the
 target recognised the repeat), and so are repeated acceptances without an id, since one person has one
 reservation for an event. An id answered to two people, both of whom must have it, is one sold twice.
 
-Judged on the final state. A reservation whose outcome is unknown may be in the books or not.
+Judged on the final state. A reservation whose outcome is unknown may be in the books or not, and so may one
+of somebody who waits in line.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from harness.laws._books import needs_rows, people, view
-from harness.laws._calls import Account, accounts, unexplained
+from harness.laws._calls import Account, accounts, matches, unexplained
 from harness.laws._law import Law
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.laws._calls import Purchase
     from harness.model import Entry, Evidence, Violation
 
 _Fault = tuple[str, str]
@@ -34,7 +34,7 @@ _Fault = tuple[str, str]
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     known = accounts(evidence)
     for ticket in evidence.scenario.tickets:
-        shown = view(evidence.books, ticket)
+        shown = view(evidence, ticket)
         mine = [account for (name, _), account in known.items() if name == ticket.name]
         faults: dict[str, dict[str, None]] = defaultdict(dict)
         for what, who in (*_shared_ids(mine), *_faults(mine, evidence.books.of(ticket.name))):
@@ -52,14 +52,14 @@ def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Faul
         held[entry.person].append(entry)
     for account in mine:
         for bought in account.surely_stand():
-            standing = [entry for entry in held[account.person] if _matches(entry, bought)]
+            standing = [entry for entry in held[account.person] if matches(entry, bought)]
             if not standing:
                 yield "accepted and not in the books", account.person
-            elif not {entry.quantity for entry in standing} & _quantities(account, bought):
+            elif not {entry.quantity for entry in standing} & account.quantities(bought.id):
                 yield "in the books with another quantity", account.person
         if any(bought.accepted for bought in account.purchases):
             for entry in unexplained(held[account.person], account.may_stand()):
-                gone = any(account.undone(b) is not None and _matches(entry, b) for b in account.purchases)
+                gone = any(account.undone(b) is not None and matches(entry, b) for b in account.purchases)
                 yield "cancelled and still in the books" if gone else "in the books too often", account.person
 
 
@@ -73,16 +73,6 @@ def _shared_ids(mine: Iterable[Account]) -> Iterator[_Fault]:
     for people_with_it in owners.values():
         if len(people_with_it) > 1:
             yield from (("given one reservation between them", person) for person in people_with_it)
-
-
-def _matches(entry: Entry, bought: Purchase) -> bool:
-    return None in (entry.reservation, bought.id) or entry.reservation == bought.id
-
-
-def _quantities(account: Account, bought: Purchase) -> set[int]:
-    """Return the quantities that this reservation may have: repeats of it may have asked for another."""
-    same = [other for other in account.purchases if bought.id is None or other.id in (None, bought.id)]
-    return {other.reserve.quantity for other in same}
 
 
 LAW = Law(name="accepted_in_books_once", doc=__doc__, judge=_judge, applies=needs_rows)

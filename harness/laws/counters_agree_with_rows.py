@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, view
+from harness.laws._books import needs_rows, stock_of, view
 from harness.laws._law import Law
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     for ticket in evidence.scenario.tickets:
-        shown = view(evidence.books, ticket)
-        counted = next((stock.sold for stock in evidence.books.stock if stock.ticket == ticket.name), None)
+        shown = view(evidence, ticket)
+        stock = stock_of(evidence.books, ticket)
+        counted = None if stock is None else stock.sold
         if counted is not None and counted != shown.sold:
             message = f"{shown.told()}, counted in the rows, but the target's own count of sold is {counted}."
             yield shown.violation(LAW.name, message)

@@ -29,7 +29,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         ]
         if seen:
             number, what, books = min(seen, key=lambda found: found[0])
-            shown = view(books, ticket, final=books is evidence.books)
+            shown = view(evidence, ticket, books)
             yield shown.violation(LAW.name, f"{shown.told()}: {what} {number}.")
 
 

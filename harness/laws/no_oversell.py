@@ -2,8 +2,11 @@
 
 Judged on every committed state seen while the run was under way and on the final one. What is sold is
 counted in the target's rows where they can be read, else as the target counts it, else in the answers:
-the accepted reserves that no cancel can have undone, one for each person. Where the target keeps no number
+the accepted purchases that nothing can have undone, one for each person. Where the target keeps no number
 of what remains, sold and held alone must fit; a counter below zero counts as nothing remaining.
+
+Where the capacity was changed, what there was to sell is the largest capacity possible: at the end, one that
+no later change has certainly replaced; on the way, any that it was ever given.
 
 Each ticket type is reported once, in the state that shows the most units too many.
 """
@@ -36,11 +39,11 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
 def _as_answered(evidence: Evidence, ticket: TicketType) -> View:
     """Return the final state with what is sold counted in the answers."""
     standing = {
-        person: min(bought.reserve.quantity for bought in account.purchases)
+        person: account.fewest
         for (name, person), account in accounts(evidence).items()
         if name == ticket.name and account.surely_stand()
     }
-    final = view(evidence.books, ticket)
+    final = view(evidence, ticket)
     return replace(final, sold=sum(standing.values()), buyers=tuple(standing))
 
 

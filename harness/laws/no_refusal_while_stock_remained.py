@@ -1,9 +1,10 @@
 """Nobody is told "sold out" while there were enough units left.
 
 A sold-out answer must be explained by some order of the overlapping operations. At no moment of the
-refused call can more units have been taken than by all reserves that were accepted, or may have happened,
-and had been invoked before the refusal was answered, less those that an accepted cancel had certainly
-given back before the refused call was invoked. If even then as many units were free as the buyer asked
+refused call can more units have been taken than by all purchases and holds that were accepted, or may have
+happened, and had been invoked before the refusal was answered, less those that had certainly been given back
+before the refused call was invoked. Everybody who waits in line takes a unit, since what comes back is
+theirs. If even then as many units were free of the smallest capacity that was possible as the buyer asked
 for, the answer was untrue.
 
 The bound is generous, so that a correct target is never blamed: an overlapping reserve counts as taken and
@@ -13,72 +14,41 @@ right there whatever the words.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from harness.laws._books import people, view
-from harness.laws._calls import accounts
+from harness.laws._bounds import bounds
 from harness.laws._law import Law
-from harness.model import Outcome
+from harness.model import Hold, Outcome, Reserve, ReserveGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from harness.laws._calls import Account
-    from harness.model import Call, Evidence, Violation
+    from harness.model import Evidence, Operation, Violation
 
 
 def _judge(evidence: Evidence) -> Iterator[Violation]:
-    known = accounts(evidence).values()
+    known = bounds(evidence)
+    refused = [call for call in evidence.history if call.outcome is Outcome.SOLD_OUT]
     for ticket in evidence.scenario.tickets:
-        taken = _Taken([account for account in known if account.ticket == ticket.name])
         lies: dict[str, str] = {}
-        for call, reserve in evidence.reserves(Outcome.SOLD_OUT):
-            free = ticket.initial - taken.at_most(call)
-            if reserve.ticket == ticket.name and not ticket.closed and free >= reserve.quantity:
-                lies[reserve.person] = f"{reserve.person} (asked for {reserve.quantity}, {free} free)"
+        for call in refused:
+            if call.operation.ticket == ticket.name and not ticket.closed:
+                asked, (free, _) = _asked(call.operation), known[ticket.name].remaining(call)
+                if asked is not None and free >= asked:
+                    person = call.operation.person
+                    lies[person] = f"{person} (asked for {asked}, {free} free)"
         if lies:
-            shown = view(evidence.books, ticket)
+            shown = view(evidence, ticket)
             message = f"{shown.told()}, but told sold out while stock remained: {people(lies.values())}."
             yield shown.violation(LAW.name, message, tuple(lies))
 
 
-class _Taken:
-    """How many units of one ticket type can have been taken at some moment of a call."""
-
-    def __init__(self, mine: Iterable[Account]) -> None:
-        bought = [(account, purchase) for account in mine for purchase in account.purchases]
-        self._taken = _Steps((purchase.call.invoked, purchase.reserve.quantity) for _, purchase in bought)
-        self._given_back = _Steps(
-            (undone, purchase.reserve.quantity)
-            for account, purchase in bought
-            if (undone := account.undone(purchase)) is not None
-        )
-
-    def at_most(self, call: Call) -> int:
-        """Return an upper bound that holds at every moment of the call."""
-        taken = self._taken.total if call.completed is None else self._taken.before(call.completed)
-        return taken - self._given_back.until(call.invoked)
-
-
-class _Steps:
-    """Quantities by time, summed once so that a long history takes no long time."""
-
-    def __init__(self, steps: Iterable[tuple[int, int]]) -> None:
-        ordered = sorted(steps)
-        self._times = [time for time, _ in ordered]
-        self._sums = [0, *accumulate(quantity for _, quantity in ordered)]
-
-    @property
-    def total(self) -> int:
-        return self._sums[-1]
-
-    def before(self, time: int) -> int:
-        return self._sums[bisect_left(self._times, time)]
-
-    def until(self, time: int) -> int:
-        return self._sums[bisect_right(self._times, time)]
+def _asked(operation: Operation) -> int | None:
+    """Return how many units were asked for, or ``None`` when it was not about any."""
+    if isinstance(operation, ReserveGroup):
+        return len(operation.members)
+    return operation.quantity if isinstance(operation, Reserve | Hold) else None
 
 
 LAW = Law(name="no_refusal_while_stock_remained", doc=__doc__, judge=_judge)

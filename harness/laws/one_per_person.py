@@ -30,7 +30,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         seen = [(_too_many(books, tickets), books) for books in (evidence.books, *evidence.states)]
         greedy, books = max(seen, key=lambda found: len(found[0]))
         if greedy:
-            yield _violation(event, greedy, tickets, books, final=books is evidence.books)
+            yield _violation(event, greedy, tickets, evidence, books)
 
 
 def _too_many(books: Books, tickets: list[TicketType]) -> Mapping[str, list[str]]:
@@ -43,15 +43,15 @@ def _too_many(books: Books, tickets: list[TicketType]) -> Mapping[str, list[str]
 
 
 def _violation(
-    event: str, greedy: Mapping[str, list[str]], tickets: list[TicketType], books: Books, *, final: bool
+    event: str, greedy: Mapping[str, list[str]], tickets: list[TicketType], evidence: Evidence, books: Books
 ) -> Violation:
     involved = {name for names in greedy.values() for name in names}
     who = people(f"{person} ({len(names)}: {' + '.join(names)})" for person, names in greedy.items())
-    when = "" if final else " at one moment"
+    when = "" if books is evidence.books else " at one moment"
     message = f"more than one reservation for one person{when}: {who}."
     if len(involved) > 1:
         return Violation(law=LAW.name, message=f"{event}: {message}", buyers=tuple(greedy))
-    shown = view(books, next(ticket for ticket in tickets if ticket.name in involved), final=final)
+    shown = view(evidence, next(ticket for ticket in tickets if ticket.name in involved), books)
     return shown.violation(LAW.name, f"{shown.told()}, but {message}", tuple(greedy))
 
 

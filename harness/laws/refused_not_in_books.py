@@ -1,8 +1,9 @@
 """What was refused, or never asked for, is not in the books.
 
-Every entry must be explained by a reserve of that person and ticket type that was accepted or whose
-outcome is unknown, and that no accepted cancel certainly undid. Each reserve explains one entry, and all
-entries of a person together stand for no more units than those reserves asked for. A purchase whose
+Every entry must be explained by a purchase of that person and ticket type that was accepted or whose outcome
+is unknown, and that no accepted cancel or refund certainly undid: a reserve, a confirmed hold, a place in a
+group, or a place in the line that was not certainly given up before anything came back. Each explains one
+entry, and all entries of a person together stand for no more units than were asked for. A purchase whose
 payment proof was refused or cut off explains nothing: the buyer never got as far as asking.
 
 Judged on the final state.
@@ -13,53 +14,59 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.laws._books import needs_rows, people, view
-from harness.laws._calls import Account, accounts, distinct, may_be_bought, unexplained
+from harness.laws._calls import Account, accounts, distinct, unexplained
 from harness.laws._law import Law
-from harness.model import ReadAvailability
+from harness.model import ReadAvailability, ReadNotice, ReadSales, ReserveGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.model import Entry, Evidence, Violation
+    from harness.model import Entry, Evidence, Outcome, Violation
 
 
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     known = accounts(evidence)
+    told = _last_told(evidence)
     for ticket in evidence.scenario.tickets:
-        shown = view(evidence.books, ticket)
+        shown = view(evidence, ticket)
         faults: dict[str, str] = {}
         for person, entries in _by_person(evidence.books.of(ticket.name)).items():
             account = known.get((ticket.name, person)) or Account(ticket.name, person)
-            if fault := _fault(evidence, account, entries):
+            if fault := _fault(account, entries, told.get((ticket.name, person))):
                 faults[person] = f"{person} ({fault})"
         if faults:
             message = f"{shown.told()}, but the books hold what nobody may have bought: "
             yield shown.violation(LAW.name, f"{message}{people(faults.values())}.", tuple(faults))
 
 
-def _fault(evidence: Evidence, account: Account, entries: list[Entry]) -> str | None:
+def _fault(account: Account, entries: list[Entry], told: Outcome | None) -> str | None:
     """Return what is wrong with one person's entries of one ticket type, if anything is."""
-    allowed = [bought for bought in account.may_stand() if may_be_bought(bought.reserve)]
+    allowed = [bought for bought in account.may_stand() if bought.allowed]
     if unexplained(entries, allowed):
         if allowed:
             return f"stands {len(entries)} times, explained {len(distinct(allowed))}"
-        return _told(evidence, account)
+        if told is None:
+            return "never asked"
+        return _gave_up(account) if account.purchases else f"was told {told.value}"
     stands = sum(entry.quantity for entry in entries)
-    asked = sum(bought.reserve.quantity for bought in distinct(allowed))
+    asked = sum(bought.most for bought in distinct(allowed))
     return f"stands with {stands}, asked for {asked}" if stands > asked else None
 
 
-def _told(evidence: Evidence, account: Account) -> str:
-    """Return what the person was last told about this ticket type."""
-    told = [
-        call.outcome.value
-        for call in evidence.history
-        if (call.operation.ticket, call.operation.person) == (account.ticket, account.person)
-        and not isinstance(call.operation, ReadAvailability)
-    ]
-    if not told:
-        return "never asked"
-    return "had cancelled" if account.purchases else f"was told {told[-1]}"
+def _gave_up(account: Account) -> str:
+    return "had left the line" if all(bought.waits for bought in account.purchases) else "had cancelled"
+
+
+def _last_told(evidence: Evidence) -> Mapping[tuple[str, str], Outcome]:
+    """Return what each person was last told about each ticket type, reads apart."""
+    told: dict[tuple[str, str], Outcome] = {}
+    for call in evidence.history:
+        operation = call.operation
+        if not isinstance(operation, ReadAvailability | ReadNotice | ReadSales):
+            members = operation.members if isinstance(operation, ReserveGroup) else ()
+            for person in members or (operation.person,):
+                told[operation.ticket, person] = call.outcome
+    return told
 
 
 def _by_person(entries: tuple[Entry, ...]) -> Mapping[str, list[Entry]]:

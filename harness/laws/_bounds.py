@@ -1,0 +1,151 @@
+"""How much of one ticket type can have been taken, sold and left during a call, from the history alone.
+
+All bounds are generous, so that a right target is never blamed. At most was taken: everything asked for
+before the call was answered, less what had certainly been given back before it was invoked. At least was
+taken: everything accepted before the call was invoked, less what may have been given back before it was
+answered; each person counts once, since a repeat is answered like the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.laws._calls import accounts
+from harness.laws._capacity import capacities, end_of
+from harness.laws._steps import NEVER, Steps
+from harness.model import Confirm, Outcome, ReadAvailability, ReadNotice, ReadSales
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from harness.laws._calls import Account, Holding, Purchase
+    from harness.laws._capacity import Capacity
+    from harness.model import Call, Evidence
+
+_READS = (ReadAvailability, ReadNotice, ReadSales)
+
+
+class Bounds:
+    """What can have been taken, sold and left of one ticket type."""
+
+    def __init__(self, mine: Iterable[Account], capacity: Capacity) -> None:
+        """Take all accounts of the ticket type."""
+        accounts = list(mine)
+        self.capacity = capacity
+        self._taken = _Sum(_claims(accounts), (part for each in accounts for part in _surely_taken(each)))
+        self._sold = _Sum(_purchases(accounts), (part for each in accounts for part in _surely_sold(each)))
+
+    def taken(self, call: Call) -> tuple[int, int]:
+        """Return how much was sold and held at some moment of the call: at least, and at most."""
+        return self._taken.during(call)
+
+    def sold(self, call: Call) -> tuple[int, int]:
+        """Return how much was sold at some moment of the call: at least, and at most."""
+        return self._sold.during(call)
+
+    def remaining(self, call: Call) -> tuple[int, int]:
+        """Return how much remained at some moment of the call: at least, and at most."""
+        fewest, most = self.taken(call)
+        start, end = call.invoked, _answered(call)
+        return max(0, self.capacity.least(start, end) - most), self.capacity.most(start, end) - fewest
+
+
+def bounds(evidence: Evidence) -> Mapping[str, Bounds]:
+    """Return the bounds of each ticket type of the scenario."""
+    mine: dict[str, list[Account]] = {ticket.name: [] for ticket in evidence.scenario.tickets}
+    for (ticket, _), account in accounts(evidence).items():
+        mine.setdefault(ticket, []).append(account)
+    capacity = capacities(evidence)
+    return {name: Bounds(mine[name], capacity[name]) for name in capacity}
+
+
+def quiet_from(evidence: Evidence) -> Mapping[str, float]:
+    """Return from when on nothing can have changed any more, for each ticket type that was ever changed."""
+    last: dict[str, float] = {}
+    for call in evidence.history:
+        if call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) and not isinstance(call.operation, _READS):
+            ticket = call.operation.ticket
+            last[ticket] = max(last.get(ticket, -NEVER), end_of(call))
+    return last
+
+
+class _Sum:
+    """Units by time: which may count, and which surely do."""
+
+    def __init__(self, may: Iterable[_Part], surely: Iterable[_Part]) -> None:
+        may, surely = list(may), list(surely)
+        self._may_begin = Steps((begin, quantity) for begin, _, quantity in may)
+        self._surely_over = Steps((end, quantity) for _, end, quantity in may if end != NEVER)
+        self._surely_begun = Steps((begin, quantity) for begin, _, quantity in surely)
+        self._may_be_over = Steps((end, quantity) for _, end, quantity in surely if end != NEVER)
+
+    def during(self, call: Call) -> tuple[int, int]:
+        start, end = call.invoked, _answered(call)
+        fewest = self._surely_begun.until(start) - self._may_be_over.before(end)
+        return fewest, self._may_begin.before(end) - self._surely_over.until(start)
+
+
+_Part = tuple[float, float, int]
+"""From when, until when, and how many units."""
+
+
+def _answered(call: Call) -> float:
+    return NEVER if call.completed is None else call.completed
+
+
+def _claims(mine: Iterable[Account]) -> Iterator[_Part]:
+    """Yield what may have been taken. A confirmed hold takes nothing more, as long as it was there."""
+    for account in mine:
+        yield from (
+            _part(bought, account.undone(bought))
+            for bought in account.purchases
+            if not (isinstance(bought.call.operation, Confirm) and account.backed(bought))
+        )
+        yield from (_part(held, account.gone(held)) for held in account.holds)
+
+
+def _purchases(mine: Iterable[Account]) -> Iterator[_Part]:
+    """Yield what may have been sold."""
+    for account in mine:
+        yield from (_part(bought, account.undone(bought)) for bought in account.purchases)
+
+
+def _part(claim: Purchase | Holding, end: int | None) -> _Part:
+    return claim.call.invoked, NEVER if end is None else end, claim.most
+
+
+def _surely_taken(account: Account) -> Iterator[_Part]:
+    """Yield when the person surely had something, or it was held for them."""
+    held = (
+        (end_of(held.call), min(account.may_be_released(held), account.may_be_given_back(held)))
+        for held in account.holds
+        if held.accepted
+    )
+    return _together([*_standing(account), *held], account.fewest)
+
+
+def _surely_sold(account: Account) -> Iterator[_Part]:
+    """Yield when the person surely had something."""
+    quantities = (quantity for bought in account.purchases for quantity in bought.quantities)
+    return _together(_standing(account), min(quantities, default=0))
+
+
+def _standing(account: Account) -> list[tuple[float, float]]:
+    return [
+        (end_of(bought.call), account.may_be_undone(bought))
+        for bought in account.purchases
+        if bought.accepted
+    ]
+
+
+def _together(times: Iterable[tuple[float, float]], quantity: int) -> Iterator[_Part]:
+    """Yield the times without overlaps: two answers may be about one and the same."""
+    begun, over = NEVER, -NEVER
+    for start, end in sorted(times):
+        if start > over:
+            if begun < over:
+                yield begun, over, quantity
+            begun, over = start, end
+        over = max(over, end)
+    if begun < over:
+        yield begun, over, quantity
