@@ -27,6 +27,7 @@ from harness.model import (
     Release,
     ReserveGroup,
 )
+from harness.specimens._running import SCHEMA
 from harness.specimens._shop import Shop
 from harness.specimens._statements import (
     CLOSED,
@@ -52,6 +53,33 @@ if TYPE_CHECKING:
     from harness.model import Operation, Reserve
     from harness.specimens._statements import Ticket
 
+_TABLES = """
+    CREATE TABLE holds (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        event_id bigint NOT NULL,
+        ticket_id bigint NOT NULL REFERENCES tickets,
+        user_id text NOT NULL,
+        quantity integer NOT NULL,
+        status text NOT NULL DEFAULT 'held',
+        expires_at timestamptz NOT NULL DEFAULT now() + interval '10 minutes'
+    );
+    CREATE INDEX ON holds (ticket_id);
+    CREATE TABLE waitlist (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        event_id bigint NOT NULL,
+        ticket_id bigint NOT NULL REFERENCES tickets,
+        user_id text NOT NULL
+    );
+    CREATE INDEX ON waitlist (ticket_id);
+    CREATE TABLE refunds (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        ticket_id bigint NOT NULL REFERENCES tickets,
+        rsvp_id bigint NOT NULL REFERENCES rsvps,
+        user_id text NOT NULL,
+        quantity integer NOT NULL
+    );
+    CREATE INDEX ON refunds (ticket_id);
+"""
 ONE_HOLD_PER_PERSON = """
     CREATE UNIQUE INDEX one_hold_per_person ON holds (event_id, user_id) WHERE status = 'held';
 """
@@ -80,6 +108,7 @@ class BoxOffice(Shop):
     supports = (
         HOLDING | REFUNDING | WAITING | {Feature.GROUP, Feature.CAPACITY, Feature.SALES, Feature.DEADLINE}
     )
+    tables = SCHEMA + _TABLES
     constraints = ONE_PER_PERSON + ONE_HOLD_PER_PERSON + ONE_PLACE_PER_PERSON
     held = "(SELECT coalesce(sum(h.quantity), 0) FROM holds h WHERE h.ticket_id = t.id AND h.status = 'held')"
 
@@ -90,9 +119,7 @@ class BoxOffice(Shop):
             await db.execute("SELECT FROM tickets WHERE id = $1 FOR NO KEY UPDATE", ticket.id)
             yield
 
-    async def serve(
-        self, db: asyncpg.Connection, ticket: Ticket, operation: Operation
-    ) -> Answer:  # one for each operation
+    async def handle(self, db: asyncpg.Connection, ticket: Ticket, operation: Operation) -> Answer:
         """Do one operation, on a connection that is in no transaction."""
         match operation:
             case Hold() if operation.quantity < 1:
@@ -121,7 +148,7 @@ class BoxOffice(Shop):
             case ReadSales():
                 return await self.sales(db, ticket)
             case _:
-                return await super().serve(db, ticket, operation)
+                return await super().handle(db, ticket, operation)
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
         """Look, take, insert."""

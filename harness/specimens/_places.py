@@ -102,10 +102,10 @@ class PlacesOffice(BoxOffice):
                 raise LeaseLostError
         return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
 
-    async def serve(self, db: asyncpg.Connection, ticket: Ticket, operation: Operation) -> Answer:
+    async def handle(self, db: asyncpg.Connection, ticket: Ticket, operation: Operation) -> Answer:
         """Do one operation; a lease that was lost is a hold that is not there."""
         try:
-            return await super().serve(db, ticket, operation)
+            return await super().handle(db, ticket, operation)
         except LeaseLostError:
             return NO_SUCH_HOLD
 

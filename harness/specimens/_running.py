@@ -38,31 +38,6 @@ SCHEMA = """
     );
     CREATE INDEX ON rsvps (ticket_id);
     CREATE INDEX ON rsvps (event_id, user_id);
-    CREATE TABLE holds (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_id bigint NOT NULL,
-        ticket_id bigint NOT NULL REFERENCES tickets,
-        user_id text NOT NULL,
-        quantity integer NOT NULL,
-        status text NOT NULL DEFAULT 'held',
-        expires_at timestamptz NOT NULL DEFAULT now() + interval '10 minutes'
-    );
-    CREATE INDEX ON holds (ticket_id);
-    CREATE TABLE waitlist (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_id bigint NOT NULL,
-        ticket_id bigint NOT NULL REFERENCES tickets,
-        user_id text NOT NULL
-    );
-    CREATE INDEX ON waitlist (ticket_id);
-    CREATE TABLE refunds (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        ticket_id bigint NOT NULL REFERENCES tickets,
-        rsvp_id bigint NOT NULL REFERENCES rsvps,
-        user_id text NOT NULL,
-        quantity integer NOT NULL
-    );
-    CREATE INDEX ON refunds (ticket_id);
     CREATE SEQUENCE event_ids;
 """
 
@@ -167,7 +142,7 @@ class ShopClient:
         try:
             if isinstance(operation, ReadNotice):
                 return await self._last_notice(ticket)
-            return await self.shop.serve(self._db, ticket, operation)
+            return await self.shop.handle(self._db, ticket, operation)
         except NoneLeftError:
             return SOLD_OUT
         except asyncpg.UniqueViolationError:

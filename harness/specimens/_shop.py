@@ -41,6 +41,7 @@ class Shop(ABC):
             Feature.DISCONNECT,
         }
     )
+    tables: ClassVar[str] = SCHEMA
     constraints: ClassVar[str] = ""
     """SQL that the specimen adds to the shop's schema."""
     available: ClassVar[str] = "t.quantity_available"
@@ -64,7 +65,7 @@ class Shop(ABC):
         async with db.transaction():
             yield
 
-    async def serve(self, db: asyncpg.Connection, ticket: Ticket, operation: Operation) -> Answer:
+    async def handle(self, db: asyncpg.Connection, ticket: Ticket, operation: Operation) -> Answer:
         """Do one operation, on a connection that is in no transaction."""
         match operation:
             case Reserve() if not self.is_valid(operation):
@@ -112,7 +113,7 @@ class Shop(ABC):
         """Load the shop's schema, and what the specimen adds to it."""
         db = await connect(database)
         try:
-            await db.execute(SCHEMA + self.constraints)
+            await db.execute(self.tables + self.constraints)
         finally:
             await db.close()
 

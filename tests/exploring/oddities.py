@@ -12,13 +12,12 @@ import asyncpg
 
 from harness.model import Answer, Feature, Outcome
 from harness.postgres import connect
-from harness.specimens._shop import (
+from harness.specimens._running import RunningShop, ShopSale
+from harness.specimens._shop import Shop
+from harness.specimens._statements import (
     DUPLICATE,
     ONE_PER_PERSON,
     SOLD_OUT,
-    RunningShop,
-    Shop,
-    ShopSale,
     Ticket,
     give_back,
     has_rsvp,

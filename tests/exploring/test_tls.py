@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.postgres import Server
-    from harness.specimens._shop import RunningShop
+    from harness.specimens._running import RunningShop
 
 
 class Encrypted(Atomic):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from harness.model import Answer, Check
     from harness.postgres import Server
-    from harness.specimens._shop import Ticket
+    from harness.specimens._statements import Ticket
 
 REPEATS = 20
 EXPLORE = ENGINES.get("explore")
