@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -61,13 +62,16 @@ class Plan:
         """What reports call the target, and what ``--target`` takes where there is such a word."""
         return self.spec or self.target.name
 
-    def subject(self, folder: Path) -> Subject:
-        """Return whom every check of the plan is about; logs go into ``folder``."""
+    def subject(self, folder: Path, share: float = math.inf) -> Subject:
+        """Return whom every check of the plan is about; logs go into ``folder``.
+
+        :param share: seconds that fall to the check.
+        """
         return Subject(
             target=self.target,
             name=self.target_name,
             folder=folder,
-            settings=self.settings,
+            settings=replace(self.settings, share=share),
             laws=self.laws,
         )
 
@@ -147,11 +151,12 @@ class _Run:
         if not todo:
             return
         make_copy = await copies(server, self.plan)
-        limit = asyncio.timeout(self.plan.max_time - (time.monotonic() - self.begun))
+        limit = asyncio.timeout(self._left)
         try:
             async with limit:
                 while todo:
-                    await self._one_check(make_copy, *todo.pop(0))
+                    share = self._left / len(todo)
+                    await self._one_check(make_copy, *todo.pop(0), share)
                     if not await server.alive():
                         self._leave_out(todo, "Postgres went away")
                         return
@@ -193,10 +198,15 @@ class _Run:
             for engine_name, reason in refusals.items():
                 self._skip(file.name, engine_name, reason, asked_for=unanswered)
 
-    async def _one_check(self, make_copy: Copies, scenario: Scenario, engine: Engine) -> None:
+    @property
+    def _left(self) -> float:
+        """Seconds of the time budget that are left."""
+        return self.plan.max_time - (time.monotonic() - self.begun)
+
+    async def _one_check(self, make_copy: Copies, scenario: Scenario, engine: Engine, share: float) -> None:
         """Drive one scenario with one engine; what was found stays, however it ends."""
         database = make_copy(f"{scenario.name}_{engine.name}")
-        subject = self.plan.subject(self.folder)
+        subject = self.plan.subject(self.folder, share)
         await check(subject, scenario, engine, database=database, listen=self._keep)
 
     def _keep(self, event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,6 +52,9 @@ class Settings:
     """Folder of the examples that failed before, where a profile keeps them; ``None``: none are kept."""
     reproduce: str | None = None
     """The one example to draw, as Hypothesis writes it."""
+    share: float = math.inf
+    """Seconds that fall to one check of those that are still to be made. Engines that go on as long as they
+    are let must come to an end within it, so that every check has its turn."""
     until: tuple[str, ...] | None = None
     """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
 

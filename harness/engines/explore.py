@@ -56,7 +56,8 @@ class Explore:
     async def drive(self, trial: Trial) -> None:
         """Explore phase by phase, until a law is broken or nothing is left."""
         settings = trial.settings
-        budget = Budget(schedules=settings.schedules, until=time.monotonic() + settings.explore_time)
+        seconds = min(settings.explore_time, settings.share)
+        budget = Budget(schedules=settings.schedules, until=time.monotonic() + seconds)
         async with stage(
             trial.database,
             trial.start,

@@ -107,6 +107,22 @@ async def test_every_check_has_a_database_of_its_own_and_none_is_left(
     assert await _databases(database) == before
 
 
+async def test_the_time_that_is_left_is_shared_among_the_checks_that_are_left(
+    rehearsal: Rehearsal,
+) -> None:
+    """So that those that would go on as long as they may leave the others their turn."""
+    shares: list[float] = []
+
+    async def note(trial: Trial) -> None:
+        shares.append(trial.settings.share)
+
+    scenarios = [rush(name=name) for name in ("one", "two", "three", "four")]
+    await rehearsal.run(None, *scenarios, engines=(Then(note),), max_time=4000.0)
+    assert 500 < shares[0] <= 1000
+    assert shares == sorted(shares)
+    assert 2000 < shares[-1] <= 4000
+
+
 async def test_one_violation_is_the_verdict(rehearsal: Rehearsal) -> None:
     """One check violated, and the whole run is."""
     report = await rehearsal.run(MemoryTarget(oversell))
