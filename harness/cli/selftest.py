@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
     from harness.cli._policy import Session
     from harness.driving.selftest import Hands, Selftest, SelftestPlan
+    from harness.engines import Settings
     from harness.model.matrix import Matrix, Row
 
 _SCHEDULES = 300
 _SECONDS = 6.0
-"""What each engine may take for a wrong specimen: they are many, and some make every buyer wait."""
-_RIGHT_BURST = 0.5
-_RIGHT_EXPLORATION = 1.2
-_RIGHT_DRAWING = 5.0
-"""And each for one scenario of a right one. An exploration takes almost half a second before it begins; what
-draws its own programs has one scenario for all that the target supports."""
+"""What each engine may take for one scenario: specimens are many, and some make every buyer wait."""
+_RIGHT_DRAWING = 4.0
+_RIGHT_ROUNDS = 10
+_RIGHT_SCHEDULES = 20
+"""A right specimen has many scenarios, so there is less of each: runs of a burst, schedules, and seconds for
+what draws its own programs, which has one scenario for all that the target supports."""
 _FREE = "anything"
 _JOBS = 4
 """Processes, unless somebody asks for more: each opens dozens of connections; a server of ours has 200."""
@@ -99,12 +100,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         known_engines=frozenset(ENGINES.entries),
         scenarios=load_scenarios([content("scenarios")]),
         settings=effort,
-        right_settings=replace(
-            effort,
-            burst_time=_RIGHT_BURST,
-            explore_time=_RIGHT_EXPLORATION,
-            stateful_time=_RIGHT_DRAWING,
-        ),
+        right_settings=_for_right_ones(effort, quick=chosen["quick"]),
         right_scenarios={"stateful": (_FREE,)},
         quick=chosen["quick"],
         max_time=chosen["max_time"],
@@ -112,6 +108,12 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         image=chosen["image"],
         disposable=chosen["disposable"],
     )
+
+
+def _for_right_ones(effort: Settings, *, quick: bool) -> Settings:
+    """Return how hard to try with a right specimen in one of its scenarios; a quick run has but one."""
+    effort = replace(effort, stateful_time=_RIGHT_DRAWING)
+    return effort if quick else replace(effort, rounds=_RIGHT_ROUNDS, schedules=_RIGHT_SCHEDULES)
 
 
 def _run(plan: SelftestPlan, session: Session, folder: Path, chosen: dict[str, Any]) -> Matrix:
