@@ -55,7 +55,10 @@ class Socket:
         """
         async with asyncio.timeout(PATIENCE):
             while not self._messages:
-                data = await self.reader.read(65536)
+                try:
+                    data = await self.reader.read(65536)
+                except ConnectionError:
+                    data = b""
                 if not data:
                     raise ClosedError(1006)
                 self._ws.receive_data(data)

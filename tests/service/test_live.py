@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import signal
+import socket as socket_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.service import Settings
 from harness.service.mailbox import QUEUE_LIMIT, Changed, Mailbox, TicketNow
+from harness.service.server import _listening
 from harness.ticketing import create_event, create_ticket
 from tests.service.running import PATIENCE, connection_to, running, until
 from tests.service.sockets import ClosedError, opened
@@ -23,6 +28,7 @@ LISTENING = (
     "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'oversell-service-live'"
 )
 
+SELLING = LISTENING.replace("-live", "")
 MANY_CHANGES = (
     "DO $$ BEGIN FOR number IN 1..20000 LOOP"
     "  UPDATE tickets SET quantity_available = quantity_available - 1; COMMIT;"
@@ -344,18 +350,77 @@ async def test_the_service_ends_although_somebody_takes_nothing(own_database: st
             await stuck.receive()
             await connection.execute(MANY_CHANGES)
         assert await gone(connection)
+        # Cut, not closed: an orderly end would still be waiting for somebody to take what comes before it.
+        assert await stuck.until_closed() == 1006
 
 
-async def test_a_mailbox_is_bounded_and_keeps_the_latest_of_each() -> None:
-    """However much comes in, what waits is a few messages, the newest of every ticket type among them."""
+async def test_what_was_heard_while_it_was_read_counts_if_it_is_newer(own_database: str) -> None:
+    """The snapshot is the newer of what was read and what was notified; what is older is never told."""
+    async with running(own_database) as service, connection_to(own_database) as connection:
+        sale = await service.sale()
+
+        async def notify(available: int, sequence: int) -> None:
+            fields = {"event_id": sale.event, "ticket_id": sale.ticket, "sold_out": False}
+            notice = json.dumps(fields | {"available": available, "sequence": sequence})
+            await connection.execute("SELECT pg_notify('ticket_availability', $1)", notice)
+
+        async with contextlib.AsyncExitStack() as stack:
+            async with connection_to(own_database) as other, other.transaction():
+                await other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+                socket = await stack.enter_async_context(opened(service, sale.event))
+                await until(lambda: reading(connection))
+                await notify(5, 5)
+            (ticket,) = (await socket.receive())["tickets"]
+            assert (ticket["available"], ticket["sequence"]) == (5, 5)
+            await notify(7, 3)
+            await notify(6, 5)
+            assert await socket.sync() == []
+
+
+async def test_a_sync_waits_for_what_is_still_on_its_way(own_database: str) -> None:
+    """While Postgres is slow to deliver, the change comes first and the answer after it."""
+    async with running(own_database) as service, connection_to(own_database) as connection:
+        sale = await service.sale()
+        async with opened(service, sale.event) as socket:
+            await socket.receive()
+            (listener,) = await connection.fetchval(f"SELECT array_agg(pid) {LISTENING}")
+            os.kill(listener, signal.SIGSTOP)
+            try:
+                await sale.rsvp()
+                before = await connection.fetchval(f"SELECT max(query_start) {SELLING}")
+                socket.send('{"type": "sync"}')
+                await until(lambda: asked_since(connection, before))
+            finally:
+                os.kill(listener, signal.SIGCONT)
+            assert (await socket.receive())["available"] == 9
+            assert await socket.receive() == {"type": "synced"}
+
+
+@pytest.mark.parametrize("count", [1, QUEUE_LIMIT, QUEUE_LIMIT + 1, QUEUE_LIMIT + 2, 1000, 10_000])
+async def test_a_mailbox_is_bounded_and_keeps_the_latest_of_each(count: int) -> None:
+    """However much comes in, what waits is a few messages in order, the newest of each among them."""
     mailbox = Mailbox(1)
     mailbox.begin([])
-    for number in range(10_000):
+    for number in range(count):
         mailbox.offer(TicketNow.of(f"ticket-{number % 3}", number, number))
-    messages = await mailbox.take()
-    assert len(messages) <= QUEUE_LIMIT + 1
-    latest = {message.ticket_id: message.available for message in messages if isinstance(message, Changed)}
-    assert latest == {"ticket-0": 9999, "ticket-1": 9997, "ticket-2": 9998}
+    changes = [message for message in await mailbox.take() if isinstance(message, Changed)]
+    assert len(changes) <= QUEUE_LIMIT
+    assert [change.sequence for change in changes] == sorted(change.sequence for change in changes)
+    newest = {number % 3: number for number in range(count)}
+    assert {change.ticket_id: change.available for change in changes} == {
+        f"ticket-{which}": number for which, number in newest.items()
+    }
+
+
+async def test_a_peer_that_takes_nothing_loses_its_connection_at_last() -> None:
+    """Closing would wait for it for ever; the kernel does not, once told so for every connection."""
+    with (
+        _listening("127.0.0.1", 0, Settings(stalled_wait=1.5)) as listener,
+        socket_module.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        wait = accepted.getsockopt(socket_module.IPPROTO_TCP, socket_module.TCP_USER_TIMEOUT)
+    assert wait == 1500
 
 
 @contextlib.asynccontextmanager
@@ -382,6 +447,20 @@ async def has_a_place(sale: Sale) -> bool:
 async def gone(connection: Any) -> bool:
     """Say whether no session of the service listens."""
     return not await connection.fetchval(f"SELECT count(*) {LISTENING}")
+
+
+async def reading(connection: Any) -> bool:
+    """Say whether the listener waits for a lock, as it does in the middle of reading."""
+    return bool(await connection.fetchval(f"SELECT count(*) {LISTENING} AND wait_event_type = 'Lock'"))
+
+
+async def asked_since(connection: Any, before: Any) -> bool:
+    """Say whether the pool has asked something since, and has had its answer."""
+    return bool(
+        await connection.fetchval(
+            f"SELECT max(query_start) > $1 AND bool_and(state = 'idle') {SELLING}", before
+        )
+    )
 
 
 async def listening(service: Service) -> bool:
