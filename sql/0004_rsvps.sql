@@ -42,7 +42,8 @@ alter table public.rsvps add column if not exists waiting_number bigint;
 do $$
 begin
     if not exists (select from pg_catalog.pg_constraint c
-                    where c.conrelid = 'public.rsvps'::regclass and c.conname = 'rsvps_waiting_number_when_waiting')
+                    where c.conrelid = 'public.rsvps'::regclass
+                      and c.conname = 'rsvps_waiting_number_when_waiting')
     then
         alter table public.rsvps
             drop constraint if exists rsvps_status_known,
@@ -85,8 +86,10 @@ create index if not exists rsvps_taken_of_ticket
 drop index if exists public.rsvps_standing_of_ticket;
 
 -- The line of a ticket, the first first; and the holds, the next to run out first.
-create index if not exists rsvps_line_of_ticket on public.rsvps (ticket_id, waiting_number) where status = 'waiting';
-create index if not exists rsvps_holds_by_expiry on public.rsvps (expires_at) where status = 'held';
+create index if not exists rsvps_line_of_ticket
+    on public.rsvps (ticket_id, waiting_number) where status = 'waiting';
+create index if not exists rsvps_holds_by_expiry
+    on public.rsvps (expires_at) where status = 'held';
 
 alter table public.rsvps enable row level security;
 revoke all on table public.rsvps from public, anon, authenticated, service_role;

@@ -24,24 +24,32 @@
 -- What is wrong with somebody who wants an RSVP; null when nothing is.
 create or replace function public.person_problem(p_user_id text, p_name text, p_email text)
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
+begin
+    return case
         when coalesce(btrim(p_user_id), '') = '' then 'A user id is missing.'
         when length(p_user_id) > 200 then 'The user id is longer than 200 characters.'
         when coalesce(btrim(p_name), '') = '' then 'A name is missing.'
         when length(p_name) > 200 then 'The name is longer than 200 characters.'
         when coalesce(p_email, '') !~ '^[^@[:space:]]+@[^@[:space:]]+$' then 'The email is not an address.'
         when length(p_email) > 320 then 'The email is longer than 320 characters.'
-    end
+    end;
+end
 $$;
 
 -- A look without locks, which answers most of a rush cheaply: raises whatever speaks against selling so many
--- units of the ticket to these people, and returns the price. It is one statement, hence one snapshot: if
--- somebody took the last ticket, either both show or neither does, so that "sold out" is never the answer to
+-- units of the ticket for this person, and returns the price. It is one statement, hence one snapshot: if
+-- they took the last ticket, either both show or neither does, so that "sold out" is never the answer to
 -- somebody who has an RSVP.
-create or replace function public.admit(p_event_id bigint, p_user_ids text[], p_ticket_id text, p_units integer)
+create or replace function public.admit(
+    p_event_id  bigint,
+    p_user_id   text,
+    p_ticket_id text,
+    p_units     integer default 1,
+    p_who       text default 'This person'
+)
 returns numeric
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -52,11 +60,10 @@ begin
     select t.price,
            t.quantity_available,
            t.purchase_deadline,
-           -- 'confirmed' comes before 'held', and that before 'waiting'.
-           (select min(r.status)
+           (select r.status
               from public.rsvps r
              where r.event_id = p_event_id
-               and r.user_id = any (p_user_ids)
+               and r.user_id = p_user_id
                and r.status in ('waiting', 'held', 'confirmed')) as place
       into seen
       from public.tickets t
@@ -67,10 +74,9 @@ begin
             message = format('Event %s has no ticket %L.', p_event_id, p_ticket_id);
     end if;
     if seen.place in ('held', 'confirmed') then
-        raise exception using errcode = 'OS002', message = format(
-            case when cardinality(p_user_ids) = 1 then 'This person already has %s for event %s.'
-                 else 'Somebody of the group already has %s for event %s.' end,
-            case seen.place when 'held' then 'a hold' else 'an RSVP' end, p_event_id);
+        raise exception using errcode = 'OS002',
+            message = format('%s already has %s for event %s.', p_who,
+                             case seen.place when 'held' then 'a hold' else 'an RSVP' end, p_event_id);
     end if;
     if seen.purchase_deadline <= clock_timestamp() then
         raise exception using errcode = 'OS003',
@@ -84,10 +90,9 @@ begin
     -- Who waits has the place that they would buy for. They are asked, not guessed at: the ticket they wait for
     -- may be dearer to them.
     if seen.place = 'waiting' then
-        raise exception using errcode = 'OS004', message = format(
-            case when cardinality(p_user_ids) = 1 then 'This person waits in line for a ticket of event %s; %s'
-                 else 'Somebody of the group waits in line for a ticket of event %s; %s' end,
-            p_event_id, 'leave the line first.');
+        raise exception using errcode = 'OS004',
+            message = format('%s waits in line for a ticket of event %s; leave the line first.',
+                             p_who, p_event_id);
     end if;
     return seen.price;
 end
@@ -126,7 +131,7 @@ begin
     -- violation becomes "no row" without an exception block, hence without a subtransaction. Then another
     -- look tells what is in the way, or finds that it has just gone.
     loop
-        price := public.admit(p_event_id, array[p_user_id], p_ticket_id, 1);
+        price := public.admit(p_event_id, p_user_id, p_ticket_id);
         insert into public.rsvps as r (event_id, ticket_id, user_id, name, email, payment_proof_url, price_paid)
         values (p_event_id, p_ticket_id, p_user_id, p_name, p_email, p_payment_proof_url, price)
         on conflict (event_id, user_id) where status in ('waiting', 'held', 'confirmed') do nothing
@@ -157,7 +162,8 @@ $$;
 
 -- Nobody but the functions themselves.
 revoke all on function public.person_problem(text, text, text) from public, anon, authenticated, service_role;
-revoke all on function public.admit(bigint, text[], text, integer) from public, anon, authenticated, service_role;
+revoke all on function public.admit(bigint, text, text, integer, text)
+    from public, anon, authenticated, service_role;
 
 -- Not for anon and authenticated: the person is an argument, so whoever may call this may buy in anybody's
 -- name, and without the payment the service asks for.

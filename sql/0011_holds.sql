@@ -50,7 +50,7 @@ begin
     end if;
 
     loop
-        price := public.admit(p_event_id, array[p_user_id], p_ticket_id, 1);
+        price := public.admit(p_event_id, p_user_id, p_ticket_id);
         insert into public.rsvps as r
                (event_id, ticket_id, user_id, name, email, status, price_paid, expires_at)
         values (p_event_id, p_ticket_id, p_user_id, '', '', 'held', price, 'infinity')

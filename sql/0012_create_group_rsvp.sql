@@ -19,14 +19,15 @@ declare
     problem text;
     price   numeric;
     member  record;
-    taken   uuid[] := '{}';
-    taken_1 uuid;
+    place   uuid;
+    places  uuid[] := '{}';
     ticket  public.tickets;
 begin
     problem := case
         when p_event_id is null then 'An event is missing.'
         when coalesce(p_ticket_id, '') = '' then 'A ticket is missing.'
-        when coalesce(units, 0) not between 1 and 100 then 'A group has from 1 to 100 members.'
+        when coalesce(units, 0) not between 1 and 100 or array_ndims(p_user_ids) <> 1
+            then 'A group has from 1 to 100 members.'
         when cardinality(p_names) is distinct from units or cardinality(p_emails) is distinct from units
             then 'Each member needs a name and an email.'
         when units <> (select count(distinct m) from unnest(p_user_ids) as m) then 'A member is named twice, or not.'
@@ -37,7 +38,11 @@ begin
         raise exception using errcode = 'OS004', message = problem;
     end if;
 
-    price := public.admit(p_event_id, p_user_ids, p_ticket_id, units);
+    -- Everybody first, so that a group with somebody who has a ticket is not told that there are too few.
+    for member in select m.user_id from unnest(p_user_ids) as m (user_id) loop
+        perform public.admit(p_event_id, member.user_id, p_ticket_id, 0, format('The member %L', member.user_id));
+    end loop;
+    price := public.admit(p_event_id, p_user_ids[array_lower(p_user_ids, 1)], p_ticket_id, units);
 
     -- One by one, each until the place is ours or it is known why not: whoever had to come back for one after
     -- a later one would not keep the order.
@@ -50,11 +55,12 @@ begin
             insert into public.rsvps as r (event_id, ticket_id, user_id, name, email, price_paid)
             values (p_event_id, p_ticket_id, member.user_id, member.name, member.email, price)
             on conflict (event_id, user_id) where status in ('waiting', 'held', 'confirmed') do nothing
-            returning r.id into taken_1;
+            returning r.id into place;
             exit when found;
-            perform public.admit(p_event_id, array[member.user_id], p_ticket_id, 1);
+            perform public.admit(p_event_id, member.user_id, p_ticket_id, 0,
+                                 format('The member %L', member.user_id));
         end loop;
-        taken := taken || taken_1;
+        places := places || place;
     end loop;
 
     update public.tickets t
@@ -71,13 +77,13 @@ begin
             message = format('The sale of ticket %L has ended.', p_ticket_id);
     end if;
     if ticket.price <> price then
-        update public.rsvps r set price_paid = ticket.price where r.id = any (taken);
+        update public.rsvps r set price_paid = ticket.price where r.id = any (places);
     end if;
 
     return query
         select r, ticket.quantity_available
           from public.rsvps r
-         where r.id = any (taken)
+         where r.id = any (places)
          order by array_position(p_user_ids, r.user_id);
 end
 $$;

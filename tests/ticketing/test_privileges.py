@@ -80,7 +80,7 @@ CALLS = {
 INTERNAL = {
     "hand over": "select hand_over(t, 1) from tickets t",
     "give back": "select give_back($1, 1)",
-    "admit": "select admit($2, '{eve}', $1, 1)",
+    "admit": "select admit($2, 'eve', $1)",
     "problem": "select person_problem('eve', 'Eve', 'eve@example.com')",
     "number": "select nextval('waiting_numbers')",
 }
