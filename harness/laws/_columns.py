@@ -69,6 +69,33 @@ class Columns:
         columns = (kept.kind, kept.amount, kept.invoked, kept.ended, kept.optional, kept.source)
         return Columns(self.initial, *([column[row] for row in order] for column in columns), self.after)
 
+    @property
+    def single(self) -> bool:
+        """Every take and give is of one unit."""
+        pairs = set(zip(self.kind, self.amount, strict=True))
+        return all(amount == 1 for kind, amount in pairs if kind in (TAKE, GIVE))
+
+    def in_units(self, most: int) -> Columns | None:
+        """Return columns in which everything is taken and given unit by unit, each at a moment of its own.
+
+        Whatever explains these columns explains those. A row's source is the row it came from.
+
+        :param most: how many rows there may be; ``None`` is returned when there were more.
+        """
+        times = [
+            amount if kind in (TAKE, GIVE) else 1 for kind, amount in zip(self.kind, self.amount, strict=True)
+        ]
+        if sum(times) > most:
+            return None
+        rows = [row for row, count in enumerate(times) for _ in range(count)]
+        return Columns(
+            self.initial,
+            [self.kind[row] for row in rows],
+            [1 if self.kind[row] in (TAKE, GIVE) else self.amount[row] for row in rows],
+            *([column[row] for row in rows] for column in (self.invoked, self.ended, self.optional)),
+            rows,
+        )
+
     def __len__(self) -> int:
         return len(self.kind)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import accumulate, chain, product
@@ -53,11 +53,7 @@ class Stretches:
         for rank, row in enumerate(walk.by_end):
             self._rank[row] = rank
         self._longest = max((columns.ended[row] - columns.invoked[row] for row in walk.by_end), default=0)
-        self._unit = all(
-            amount == 1
-            for kind, amount in set(zip(columns.kind, columns.amount, strict=True))
-            if kind in (TAKE, GIVE)
-        )
+        self._unit = columns.single
         self._sure = not any(columns.optional[row] for row in walk.by_end)
         """Whatever ends has happened."""
         self._completed: list[int] = []
@@ -126,7 +122,10 @@ class Stretches:
             return
         if self._walk.columns.optional[self._walk.by_end[position]]:
             after.setdefault((state[0], waiting[1:], state[2]), trail)
+        if not self._can_complete(state, position, admitted):
+            return
         low, high = self._range(state)
+        moves = self._runs if self._unit and self._sure else self._steps
         seen = {state}
         stack = [(state, trail)]
         while stack:
@@ -134,7 +133,7 @@ class Stretches:
             self._budget -= 1
             if self._budget < 0:
                 raise SpentError
-            for there, on in self._steps(here, way, admitted):
+            for there, on in moves(here, way, admitted):
                 if there in seen or not low <= there[0] <= high:
                     continue
                 seen.add(there)
@@ -143,11 +142,69 @@ class Stretches:
                 else:
                     after.setdefault(there, on)
 
+    def _can_complete(self, state: _State, position: int, admitted: int) -> bool:
+        """Say whether what can be placed is enough for a refusal or a read that completes."""
+        columns = self._walk.columns
+        row = self._walk.by_end[position]
+        left, waiting, opened = state
+        wanted = columns.amount[row]
+        if columns.kind[row] == READ and wanted > left:
+            return left + self._movable(GIVE, waiting, opened, admitted) >= wanted
+        if columns.kind[row] in (READ, REFUSAL):
+            most = wanted if columns.kind[row] == READ else wanted - 1
+            return left - self._movable(TAKE, waiting, opened, admitted) <= most
+        return True
+
+    def _movable(self, kind: int, waiting: Iterable[int], opened: tuple[int, ...], admitted: int) -> int:
+        """Return how many units all of that kind that can be placed are together."""
+        columns, by_end = self._walk.columns, self._walk.by_end
+        rows = (by_end[rank] for rank in waiting)
+        units = sum(columns.amount[row] for row in rows if columns.kind[row] == kind)
+        for group, (what, amount, late) in enumerate(self._walk.late):
+            if what == kind:
+                units += amount * (bisect_left(late, admitted) - opened[group])
+        return units
+
+    def _runs(self, state: _State, trail: _Trail, admitted: int) -> Iterator[tuple[_State, _Trail]]:
+        """Place single gives, or takes, until something waited for comes true or the first row is placed.
+
+        To turn back before that would be of no use. A take that completes while none remains needs one give.
+        """
+        first = state[1][0]
+        takes_one = self._walk.columns.kind[self._walk.by_end[first]] == TAKE
+        for kind in (GIVE, TAKE):
+            here, way = state, trail
+            while (step := self._next(kind, here, way, admitted)) is not None:
+                explained = len(here[1]) - len(step[0][1]) > (here[2] == step[0][2])
+                here, way = step
+                turn = explained or not here[1] or here[1][0] != first
+                if turn or (takes_one and here[0] == 1 and kind == GIVE):
+                    yield here, way
+                if turn:
+                    break
+
+    def _next(self, kind: int, state: _State, trail: _Trail, admitted: int) -> tuple[_State, _Trail] | None:
+        """Place the next single give or take."""
+        left, waiting, opened = state
+        columns, by_end = self._walk.columns, self._walk.by_end
+        if kind == TAKE and left == 0:
+            return None
+        left += 1 if kind == GIVE else -1
+        for at, rank in enumerate(waiting):
+            if columns.kind[by_end[rank]] == kind:
+                return self._moved(by_end[rank], waiting[:at] + waiting[at + 1 :], opened, left, trail)
+        for group, (what, _, rows) in enumerate(self._walk.late):
+            used = opened[group]
+            if what == kind and used < len(rows) and rows[used] < admitted:
+                more = (*opened[:group], used + 1, *opened[group + 1 :])
+                return self._moved(rows[used], waiting, more, left, trail)
+        return None
+
     def _steps(self, state: _State, trail: _Trail, admitted: int) -> Iterator[tuple[_State, _Trail]]:
         """Place one more take or give: of each size the one that ends first, at last one that never does."""
         left, waiting, opened = state
         columns, by_end = self._walk.columns, self._walk.by_end
-        tried: set[tuple[int, int, bool]] = set()
+        tried: set[tuple[int, int, int]] = set()
         for at, rank in enumerate(waiting):
             row = by_end[rank]
             kind, amount = columns.kind[row], columns.amount[row]

@@ -26,7 +26,8 @@ it was before. Stretches double until one of the two comes to a result, the firs
 both are the same, or the budget is used up.
 
 Single units make all of this exact. With other amounts the deadlines still order those of one amount, and the
-sets are over all combinations of amounts, as long as the budget lasts.
+sets are over all combinations of amounts. When that is too much, everything is taken and given unit by unit
+instead: where even that has no explanation, there is none.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING
 from harness.laws._columns import holds
 from harness.laws._stretch import SpentError, Stretches
 from harness.laws._walk import Snapshot, StuckError, Walk
+from harness.model.history import NEVER
 
 if TYPE_CHECKING:
     from harness.laws._columns import Columns
@@ -48,6 +50,11 @@ _WIDTH = 64
 """How many states are kept when looking for other decisions."""
 _ALL = 4096
 """How many are kept when looking for whether there are any."""
+
+_NEAR = 2
+"""How many snapshots a stretch may go back before other amounts than one are looked at unit by unit."""
+_MORE = 4
+"""How many times as many rows there may be when everything is taken unit by unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,45 +76,69 @@ def sweep(columns: Columns, *, budget: int) -> Swept:
     :param budget: how many states the sweeps over stretches may look at in all.
     """
     walk = Walk(columns)
-    stretches: Stretches | None = None
-    start = walk.snapshots[0]
-    while True:
+    mender: _Mender | None = None
+    found: Snapshot | Swept = walk.snapshots[0]
+    while isinstance(found, Snapshot):
         try:
-            walk.run(start)
+            walk.run(found)
         except StuckError as stuck:
-            stretches = stretches or Stretches(walk, budget)
-            try:
-                found = _mended(walk, stretches, stuck.position)
-            except SpentError:
-                return Swept(undecided=f"more than {budget} states had to be looked at")
-            if isinstance(found, Swept):
-                return found
-            start = found
+            mender = mender or _Mender(walk, budget)
+            found = mender.mend(stuck.position)
         else:
             if not holds(columns, walk.order):
                 raise AssertionError("the walk found an order that does not hold")
-            return Swept(order=walk.order)
+            found = Swept(order=walk.order)
+    return found
 
 
-def _mended(walk: Walk, stretches: Stretches, stuck: int) -> Snapshot | Swept:
-    """Return from where the walk can go on, or what is the end of it."""
-    until = min(stuck + _BEYOND, len(walk.by_end))
-    number, back = len(walk.snapshots) - 1, 1
-    while True:
-        start = walk.snapshots[max(number, 0)]
-        width = _WIDTH if number > 0 else _ALL
-        crossed = stretches.from_walk(start, until, width)
-        if crossed.state is not None:
-            return _resumed(walk, start, crossed)
-        if number <= 0:
-            if crossed.complete:
-                return Swept(stuck=walk.by_end[crossed.position])
-            return Swept(undecided="too many states had to be kept")
-        anything = stretches.from_anywhere(start, until, _ALL)
-        if anything is not None and anything.state is None and anything.complete:
-            return Swept(stuck=walk.by_end[anything.position])
-        back *= 2
-        number -= back
+class _Mender:
+    """Finds out how a walk can go on where it is stuck, or that nothing can."""
+
+    def __init__(self, walk: Walk, budget: int) -> None:
+        self._walk = walk
+        self._budget = budget
+        self._stretches = Stretches(walk, budget)
+        self._by_unit = walk.columns.single
+        """Whether it has been looked for that nothing can, unit by unit."""
+
+    def mend(self, stuck: int) -> Snapshot | Swept:
+        """Return from where the walk can go on, or what is the end of it."""
+        if self._by_unit:
+            return self._back(stuck, NEVER)
+        found = self._back(stuck, _NEAR)
+        if isinstance(found, Snapshot) or not found.undecided:
+            return found
+        self._by_unit = True
+        units = self._walk.columns.in_units(_MORE * len(self._walk.columns) + _ALL)
+        swept = Swept() if units is None else sweep(units, budget=self._budget)
+        if units is not None and swept.stuck is not None:
+            return Swept(stuck=units.source[swept.stuck])
+        return self._back(stuck, NEVER)
+
+    def _back(self, stuck: int, furthest: int) -> Snapshot | Swept:
+        """Go over stretches that begin at most so many snapshots before."""
+        walk = self._walk
+        until = min(stuck + _BEYOND, len(walk.by_end))
+        number, back = len(walk.snapshots) - 1, 1
+        try:
+            while back <= furthest:
+                start = walk.snapshots[max(number, 0)]
+                width = _WIDTH if number > 0 else _ALL
+                crossed = self._stretches.from_walk(start, until, width)
+                if crossed.state is not None:
+                    return _resumed(walk, start, crossed)
+                if number <= 0:
+                    if crossed.complete:
+                        return Swept(stuck=walk.by_end[crossed.position])
+                    return Swept(undecided="too many states had to be kept")
+                anything = self._stretches.from_anywhere(start, until, _ALL)
+                if anything is not None and anything.state is None and anything.complete:
+                    return Swept(stuck=walk.by_end[anything.position])
+                back *= 2
+                number -= back
+        except SpentError:
+            return Swept(undecided=f"more than {self._budget} states had to be looked at")
+        return Swept(undecided="nothing was found nearby")
 
 
 def _resumed(walk: Walk, start: Snapshot, crossed: Crossed) -> Snapshot:
