@@ -17,11 +17,12 @@ from harness.model import (
 
 
 def scenario(buyers: int = 8) -> Scenario:
-    """A quarter hold tickets, one more than that waits, as many places come, and the rest come new."""
+    """A quarter hold tickets; as many places come, at least two, and one more waits; the rest come new."""
     holders = [f"holder-{number + 1}" for number in range(max(1, buyers // 4))]
-    line = [f"waiter-{number + 1}" for number in range(len(holders) + 1)]
+    more = max(2, len(holders))
+    line = [f"waiter-{number + 1}" for number in range(more + 1)]
     newcomers = [f"newcomer-{number + 1}" for number in range(max(1, buyers - 2 * len(holders)))]
-    more = ChangeCapacity(ticket="general", person="organizer", capacity=2 * len(holders))
+    raised = ChangeCapacity(ticket="general", person="organizer", capacity=len(holders) + more)
     return Scenario(
         tickets=(TicketType(name="general", initial=len(holders)),),
         phases=(
@@ -32,7 +33,7 @@ def scenario(buyers: int = 8) -> Scenario:
             ),
             Phase(
                 "raise and grab",
-                (Program("organizer", (more,)), *(_reserve(name) for name in newcomers)),
+                (Program("organizer", (raised,)), *(_reserve(name) for name in newcomers)),
             ),
         ),
         reaches=frozenset({Outcome.ACCEPTED, Outcome.SOLD_OUT}),

@@ -1,4 +1,4 @@
-"""A rush, cancels amid newcomers, and then everybody looks at what the last notice said.
+"""A rush, cancels amid newcomers, and then people look at what the last notice said.
 
 Notices are sent so that nobody has to ask. They may overtake nothing: the last one that arrived must say how
 many remain now, else a page goes on offering what is gone, or hides what came back.
@@ -8,11 +8,11 @@ from harness.model import Cancel, Outcome, Phase, Program, ReadNotice, Reserve, 
 
 
 def scenario(buyers: int = 8) -> Scenario:
-    """Half of the buyers hold all there is; half of them cancel, and twice as many newcomers grab."""
+    """Half of the buyers hold all but one; half of them cancel, and twice as many newcomers grab."""
     holders = [f"holder-{number + 1}" for number in range(max(1, buyers // 2))]
     leaving = holders[: max(1, len(holders) // 2)]
     newcomers = [f"newcomer-{number + 1}" for number in range(2 * len(leaving))]
-    readers = [f"reader-{number + 1}" for number in range(buyers)]
+    onlookers = [f"onlooker-{number + 1}" for number in range(len(holders))]
     cancels = tuple(Program(name, (Cancel(ticket="general", person=name),)) for name in leaving)
     return Scenario(
         tickets=(TicketType(name="general", initial=len(holders) + 1),),
@@ -21,7 +21,7 @@ def scenario(buyers: int = 8) -> Scenario:
             Phase("cancel and grab", cancels + tuple(_reserve(name) for name in newcomers)),
             Phase(
                 "what was said",
-                tuple(Program(name, (ReadNotice(ticket="general", person=name),)) for name in readers),
+                tuple(Program(name, (ReadNotice(ticket="general", person=name),)) for name in onlookers),
             ),
         ),
         reaches=frozenset({Outcome.ACCEPTED}),
