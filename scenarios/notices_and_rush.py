@@ -8,10 +8,10 @@ from harness.model import Cancel, Outcome, Phase, Program, ReadNotice, Reserve, 
 
 
 def scenario(buyers: int = 8) -> Scenario:
-    """Half of the buyers hold all but one; half of them cancel, and twice as many newcomers grab."""
+    """Half of the buyers hold all but one; half of them cancel, and the other half come new."""
     holders = [f"holder-{number + 1}" for number in range(max(1, buyers // 2))]
     leaving = holders[: max(1, len(holders) // 2)]
-    newcomers = [f"newcomer-{number + 1}" for number in range(2 * len(leaving))]
+    newcomers = [f"newcomer-{number + 1}" for number in range(len(holders))]
     onlookers = [f"onlooker-{number + 1}" for number in range(len(holders))]
     cancels = tuple(Program(name, (Cancel(ticket="general", person=name),)) for name in leaving)
     return Scenario(
