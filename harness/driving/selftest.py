@@ -30,7 +30,7 @@ from harness.driving.script import Script
 from harness.errors import InconclusiveError, TargetFailedError
 from harness.laws import LAWS
 from harness.model.events import CheckStarted, EvidenceKept, FailureKept, Noticed
-from harness.model.matrix import Cell, Claim, Matrix, Row, Ruling, cell_of
+from harness.model.matrix import EXPECTED_ENGINES, Cell, Claim, Matrix, Row, Ruling, cell_of
 from harness.postgres import Server, provision, redact
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Selftest:
             faults.append("it claims to break no law at all")
         if claim.scenario not in self._plan.scenarios:
             faults.append(f"it claims {claim.scenario}, and there is no scenario of that name")
-        if claim.engine not in self._plan.known_engines:
+        if claim.engine not in self._plan.known_engines | EXPECTED_ENGINES:
             faults.append(f"it claims {claim.engine}, and there is no engine of that name")
         return tuple(faults)
 
@@ -315,7 +315,8 @@ class Desk:
         """Drive one specimen with one engine."""
         claim = claim_of(bench.specimen)
         if claim is not None and self._plan.quick and claim.engine != engine.name:
-            return Cell(ruling=Ruling.NOT_RUN, reason=f"a quick self-test drives it with {claim.engine} only")
+            reason = f"a quick self-test drives it with {claim.engine} only"
+            return Cell(ruling=Ruling.NOT_RUN, reason=reason)
         if claim is not None and claim.scenario not in self._plan.scenarios:
             return Cell(ruling=Ruling.NOT_RUN, reason=f"there is no scenario {claim.scenario}")
         scenarios = [file.build(engine.crowd(self._plan.settings)) for file in self._files(claim, engine)]

@@ -317,6 +317,14 @@ def test_what_was_not_run_is_said_once_for_all_it_holds_for() -> None:
     assert "- burst, right: it cannot\n" in text
 
 
+async def test_who_claims_an_engine_that_is_to_come_waits_and_makes_no_wrong_claim(bench: Bench) -> None:
+    """It is driven by the others all the same, unless it is a quick one, and the run passes without it."""
+    lost = specimen("lost_answer", Atomic(), "no_oversell", engine="faults")
+    for quick in (True, False):
+        matrix = await bench.matrix(lost, quick=quick)
+        assert (matrix.waiting, matrix.findings, matrix.result) == (("lost_answer",), (), Result.PASSED)
+
+
 KILL = Cell(ruling=Ruling.KILLED, law="no_oversell", run=1)
 MISS = Cell(ruling=Ruling.SURVIVED)
 OPEN = Cell(ruling=Ruling.INCONCLUSIVE, reason="it died")
