@@ -27,6 +27,10 @@ _CALLS = re.compile(r"(\w+)\"?\s*\(")
 """Names that are called in a statement."""
 
 
+_TELLS = re.compile(r"\b(?:pg_)?notify\b", re.IGNORECASE)
+"""What sends a notice with the commit. It locks nothing and touches no table; what is heard is the order."""
+
+
 class Isolation(IntEnum):
     """Isolation levels, from the weakest to the strongest."""
 
@@ -70,6 +74,8 @@ class Conflicts:
         if a.transaction in b.waited_for or b.transaction in a.waited_for:
             return True
         if a.footprint.advisory & b.footprint.advisory:
+            return True
+        if _is_told_beside(a, b) or _is_told_beside(b, a):
             return True
         if self.looks_at_locks or a.lock_sensitive or b.lock_sensitive:
             return bool(a.footprint.advisory or b.footprint.advisory) or _clash(a.footprint, b.footprint)
@@ -140,6 +146,13 @@ class Conflicts:
         mine, theirs = reader.footprint, end.footprint
         held_up = bool(theirs.locked or theirs.advisory) if mine.everything else mine.locked & theirs.locked
         return bool(held_up) or _reads_write(mine, theirs)
+
+
+def _is_told_beside(teller: Event, other: Event) -> bool:
+    """Say whether one step sends a notice, and the other one too, or publishes what notices may be about."""
+    if _TELLS.search(teller.label) is None:
+        return False
+    return other.kind in (StepKind.COMMIT, StepKind.WHOLE) or _TELLS.search(other.label) is not None
 
 
 def _reads_write(reader: Footprint, writer: Footprint) -> bool:
