@@ -10,7 +10,7 @@ becomes a track of its own: it takes effect at any later step, or never.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -154,8 +154,14 @@ SALES_ONLY: st.SearchStrategy[frozenset[Family]] = st.just(frozenset({Family.SAL
 
 def mixes(*always: Family) -> st.SearchStrategy[frozenset[Family]]:
     """Any families, sales and these among them."""
-    some = st.frozensets(st.sampled_from(Family))
-    return some.map(lambda chosen: chosen | {Family.SALES, *always})
+    each = st.tuples(*(st.booleans() for _ in Family))
+    return each.map(
+        lambda chosen: frozenset(
+            family
+            for family, wanted in zip(Family, chosen, strict=True)
+            if wanted or family in (Family.SALES, *always)
+        )
+    )
 
 
 @st.composite
@@ -192,7 +198,8 @@ def scenarios(draw: st.DrawFn, families: st.SearchStrategy[frozenset[Family]] = 
 
 def habits() -> st.SearchStrategy[Habits]:
     """Any correct target."""
-    return st.builds(Habits, ids=st.sampled_from(["unique", "person", "seat"]))
+    either = {each.name: st.booleans() for each in fields(Habits) if each.name != "ids"}
+    return st.builds(Habits, ids=st.sampled_from(["unique", "person", "seat"]), **either)
 
 
 ALL_SHOWN = st.just(Habits())

@@ -14,17 +14,25 @@ from harness.model import (
     Books,
     Call,
     Cancel,
+    ChangeCapacity,
     Entry,
     Evidence,
+    Expire,
+    Hold,
     Incident,
     IncidentKind,
+    JoinWaitlist,
     Judgement,
     Operation,
     Outcome,
     Phase,
     Program,
     ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
     Reserve,
+    ReserveGroup,
     Scenario,
     Stock,
     TicketType,
@@ -210,6 +218,70 @@ def test_each_law_says_in_one_sentence_what_is_wrong(law: str, found: Evidence, 
     assert (violation.ticket, violation.initial) == ("general", found.scenario.tickets[0].initial)
 
 
+def test_the_sentences_about_the_rest_of_the_system() -> None:
+    """Groups, holds, the line, capacities, numbers that were read, refunds and owners: who, and what."""
+    hold, join = Hold(ticket="general", person="ada"), JoinWaitlist(ticket="general", person="ada")
+    group = ReserveGroup(ticket="general", person="ada", members=("ada", "ben", "cleo"))
+    change = ChangeCapacity(ticket="general", person="eve", capacity=6)
+    foreign = Cancel(ticket="general", person="ben", whose="ada")
+    refund = Refund(ticket="general", person="ada")
+    found = evidence((group, Outcome.UNKNOWN), rows=(row("ada"),))
+    assert only("groups_all_or_nothing", found).message == (
+        "general: started with 10, sold 1, but a group was not served whole: "
+        "ada + ben + cleo (ada stands, ben, cleo do not)."
+    )
+    found = evidence((hold, ACCEPTED), (Expire(ticket="general", person="ada"), ACCEPTED))
+    found = replace(found, books=replace(found.books, holds=(row("ada"),)))
+    assert only("holds_end_once", found).message == (
+        "general: started with 10, sold 0, but ended and still held: ada; "
+        "the count of held is 0, and the rows hold 1."
+    )
+    found = evidence((join, ACCEPTED), (reserve("ben"), ACCEPTED), rows=(row("ben"),))
+    found = replace(found, books=replace(found.books, waiting=(row("ada"),)))
+    assert only("waitlist_in_order", found).message == (
+        "general: started with 10, sold 1, but the line was not kept: ada still waits, and ben came later."
+    )
+    found = evidence((join, ACCEPTED), numbers={"remaining": 2})
+    found = replace(found, books=replace(found.books, waiting=(row("ada"),)))
+    assert only("waitlist_is_served", found).message == (
+        "general: started with 10, sold 0 and 2 remain, but still waiting while 2 could be had: ada."
+    )
+    found = evidence((change, ACCEPTED), numbers={"remaining": 0}, rows=(row("ada", 8),))
+    assert only("capacity_covers_sold", found).message == (
+        "general: started with 10, lowered to 6, sold 8 and 0 remain: 2 more than the capacity of 6."
+    )
+    assert "started with 10, lowered to 6, sold 8" in only("no_oversell", found).message
+    perhaps = evidence((change, Outcome.UNKNOWN), numbers={"remaining": 12}, rows=())
+    assert "started with 10, perhaps changed to 6, sold 0" in only("no_oversell", perhaps).message
+    found = evidence((reserve("ada"), ACCEPTED), (refund, ACCEPTED))
+    found = replace(found, books=replace(found.books, refunds=(row("ada"), row("ada"))))
+    assert only("refunded_once", found).message == (
+        "general: started with 10, sold 0, but paid back more than once: ada."
+    )
+    found = evidence((reserve("ada"), ACCEPTED), (foreign, Outcome.UNKNOWN))
+    assert only("only_owners_cancel", found).message == (
+        "general: started with 10, sold 0, but somebody else's was cancelled: "
+        "ben asked for ada's (unknown, and it is gone)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("law", "kind", "told"),
+    [
+        ("availability_was_true", ReadAvailability, "told what never remained: ben (told 11, at most 9"),
+        ("notices_are_true", ReadNotice, "the last notice was not true: ben (told 11, at most 9"),
+        ("sales_are_true", ReadSales, "the statistics told what was never sold: ben (told 11, at most 1"),
+    ],
+)
+def test_a_number_that_was_never_true_is_told_with_what_was_possible(
+    law: str, kind: type[ReadAvailability | ReadNotice | ReadSales], told: str
+) -> None:
+    """Whoever reads the report sees by how much the answer was wrong."""
+    found = evidence((reserve("ada"), ACCEPTED), (kind(ticket="general", person="ben"), ACCEPTED))
+    read = replace(found.history[1], answer=Answer(ACCEPTED, remaining=11, sold=11))
+    assert told in only(law, replace(found, history=(found.history[0], read))).message
+
+
 def test_one_person_with_two_ticket_types_is_told_of_the_event() -> None:
     """The rule is the event's, so no single ticket type is to blame."""
     tickets = (TicketType(name="general", initial=10), TicketType(name="balcony", initial=10))
@@ -243,6 +315,16 @@ def test_a_law_that_cannot_be_judged_says_why() -> None:
     """Never silently skipped: a blind spot of the target is told."""
     reasons = {
         "accepted_in_books_once": "the target's rows cannot be read",
+        "availability_was_true": "nobody asks what remains in this scenario",
+        "capacity_covers_sold": "nobody changes the capacity in this scenario",
+        "groups_all_or_nothing": "nobody reserves for a group in this scenario",
+        "holds_end_once": "nothing is held in this scenario",
+        "notices_are_true": "nobody listens for notices in this scenario",
+        "only_owners_cancel": "nobody asks to cancel what is somebody else's in this scenario",
+        "refunded_once": "nobody is paid back in this scenario",
+        "sales_are_true": "nobody asks for sales statistics in this scenario",
+        "waitlist_in_order": "nobody waits in line in this scenario",
+        "waitlist_is_served": "nobody waits in line in this scenario",
         "counters_agree_with_rows": "the target keeps no count of what it sold",
         "no_leak": "the target keeps no number of what remains",
         "nothing_after_deadline": "the scenario has no ticket type whose sale has ended",

@@ -12,22 +12,33 @@ from harness.model import (
     Books,
     Call,
     Cancel,
+    ChangeCapacity,
     Check,
+    Confirm,
     Entry,
     Evidence,
+    Expire,
     Failure,
+    Hold,
     Incident,
     IncidentKind,
+    JoinWaitlist,
     Judgement,
     LawResult,
+    LeaveWaitlist,
     NotRun,
     Outcome,
     Phase,
     Program,
     Proof,
     ReadAvailability,
+    ReadNotice,
+    ReadSales,
+    Refund,
+    Release,
     Report,
     Reserve,
+    ReserveGroup,
     Scenario,
     Step,
     Stock,
@@ -369,6 +380,8 @@ reports = st.builds(
     checks=st.lists(_checks, max_size=3).map(tuple),
     not_run=st.lists(_skips, max_size=2).map(tuple),
 )
+_ENDS = (Confirm, Release)
+_BARE = (ReadAvailability, Expire, JoinWaitlist, LeaveWaitlist, ReadNotice, ReadSales)
 _operations = st.one_of(
     st.builds(
         Reserve,
@@ -378,14 +391,32 @@ _operations = st.one_of(
         proof=st.sampled_from(Proof),
         disconnects=st.booleans(),
     ),
-    st.builds(Cancel, ticket=st.just("general"), person=_texts, reservation=st.none() | _texts),
-    st.builds(ReadAvailability, ticket=st.just("general"), person=_texts),
+    st.builds(
+        Cancel,
+        ticket=st.just("general"),
+        person=_texts,
+        reservation=st.none() | _texts,
+        whose=st.none() | _texts,
+    ),
+    st.builds(
+        ReserveGroup,
+        ticket=st.just("general"),
+        person=_texts,
+        members=st.lists(_texts, max_size=3).map(tuple),
+    ),
+    st.builds(Hold, ticket=st.just("general"), person=_texts, quantity=st.integers(1, 9)),
+    st.builds(ChangeCapacity, ticket=st.just("general"), person=_texts, capacity=_counts),
+    st.builds(Refund, ticket=st.just("general"), person=_texts, reservation=st.none() | _texts),
+    *(st.builds(kind, ticket=st.just("general"), person=_texts, hold=st.none() | _texts) for kind in _ENDS),
+    *(st.builds(kind, ticket=st.just("general"), person=_texts) for kind in _BARE),
 )
 _answers = st.builds(
     Answer,
     outcome=st.sampled_from(Outcome),
     reservation=st.none() | _texts,
     remaining=st.none() | _counts,
+    sold=st.none() | _counts,
+    group=st.lists(_texts, max_size=3).map(tuple),
     detail=_texts,
 )
 _calls = st.builds(
@@ -398,6 +429,10 @@ _calls = st.builds(
     invoked=_counts,
     completed=st.none() | _counts,
 )
+_rows = st.none() | st.lists(
+    st.builds(Entry, ticket=_texts, person=_texts, quantity=_counts, reservation=st.none() | _texts),
+    max_size=3,
+).map(tuple)
 _books = st.builds(
     Books,
     stock=st.lists(
@@ -411,11 +446,10 @@ _books = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    entries=st.none()
-    | st.lists(
-        st.builds(Entry, ticket=_texts, person=_texts, quantity=_counts, reservation=st.none() | _texts),
-        max_size=3,
-    ).map(tuple),
+    entries=_rows,
+    holds=_rows,
+    waiting=_rows,
+    refunds=_rows,
 )
 _scenarios = st.builds(
     lambda operations, laws, reaches: Scenario(
