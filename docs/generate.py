@@ -2,22 +2,30 @@
 
 ``python docs/generate.py`` writes every page of :data:`PAGES` anew. A test fails while one differs from what
 the code says. To add a page, write a function that returns its text and add it to :data:`PAGES`.
+
+The interleavings on the page of the specimens are taken from real runs, which need a Postgres and some
+minutes; they are kept in ``interleavings.json``. Who adds a wrong specimen, or changes one, takes its own:
+``python docs/generate.py --interleavings --only NAME`` (without ``--only``: all of them).
 """
 
 from __future__ import annotations
 
+import argparse
 import inspect
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.content import content
 from harness.driving.scenarios import load_scenarios
 from harness.laws import LAWS
+from harness.reporting.markdown import escape
 from harness.specimens import SPECIMENS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import Protocol
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Protocol
 
     from harness.driving.scenarios import ScenarioFile
     from harness.specimens import Specimen
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
 
 
 FOLDER = Path(__file__).parent
+INTERLEAVINGS = FOLDER / "interleavings.json"
 NOTE = "<!-- Made from the code by docs/generate.py; change it there. -->"
 
 
@@ -74,7 +83,10 @@ def specimens() -> str:
     every = SPECIMENS.entries.values()
     intro = (
         "Implementations known to be right or known to be wrong. The harness is tested on them, and they "
-        "show what a mistake looks like: `oversell check --target specimen:NAME`."
+        "show what a mistake looks like: `oversell check --target specimen:NAME`. Below each wrong one "
+        "stands the shortest interleaving that shows its mistake, a column for each client and a row for "
+        "each step: found, made small and run by `explore` in the scenario that it claims. A statement is "
+        "executed where it stands, and what it did is committed where it says so."
     )
     table = _table(
         ("specimen", "verdict", "breaks", "shown by"), ((_link(each), *_mistake(each)) for each in every)
@@ -103,8 +115,39 @@ def _mistake(specimen: Specimen) -> tuple[str, str, str]:
 
 
 def _specimen(specimen: Specimen) -> tuple[str, ...]:
-    source = (f"Known from: {specimen.mistake.source}.",) if specimen.mistake else ()
-    return *_section(specimen), *source
+    if specimen.mistake is None:
+        return _section(specimen)
+    shown = json.loads(INTERLEAVINGS.read_text("utf-8")).get(specimen.name)
+    return (
+        *_section(specimen),
+        f"Known from: {specimen.mistake.source}.",
+        *(_interleaving(shown) if shown else ()),
+    )
+
+
+def _interleaving(shown: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the paragraphs about an interleaving, or about why there is none."""
+    if "not_shown" in shown:
+        sentence: str = shown["not_shown"]
+        yield f"{sentence[0].upper()}{sentence[1:]}"
+        return
+    yield f"The shortest interleaving in `{shown['scenario']}` that breaks `{shown['law']}`:"
+    if shown["before"]:
+        yield f"Before, one after another: {'; '.join(map(escape, shown['before']))}."
+    clients = shown["clients"]
+    steps = ((str(number), *_lanes(step, clients)) for number, step in enumerate(shown["steps"], start=1))
+    told = ("", *(escape(shown["told"].get(client, "")) for client in clients))
+    yield _table(("", *map(escape, clients)), (*steps, told))
+    if shown["after"]:
+        yield f"After it, one after another: {'; '.join(map(escape, shown['after']))}."
+
+
+def _lanes(step: Mapping[str, Any], clients: Sequence[str]) -> Iterable[str]:
+    """Yield the cells of one step: all are empty but the one of its client."""
+    statement = step["what"].replace("|", "\\|")
+    what = f"`{statement}`" if step["sql"] else escape(step["what"])
+    said = "<br>".join((what, *map(escape, step["notes"])))
+    return (said if client == step["client"] else "" for client in clients)
 
 
 def _link(entry: Entry) -> str:
@@ -124,6 +167,20 @@ def _page(title: str, *parts: str) -> str:
     return "\n\n".join((NOTE, f"# {title}", *parts)) + "\n"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write every page, and take interleavings before if asked to."""
+    parser = argparse.ArgumentParser(description="Write the reference pages.")
+    parser.add_argument("--interleavings", action="store_true", help="take them anew first; needs a Postgres")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="of this specimen only")
+    chosen = parser.parse_args()
+    if chosen.interleavings:
+        sys.path.insert(0, str(FOLDER.parent))
+        from docs.interleavings import write
+
+        write(chosen.only)
     for name, text in PAGES.items():
         (FOLDER / name).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
