@@ -48,7 +48,8 @@ class Stock:
 
     ticket: str
     initial: int
-    """What there was to sell when the sale opened."""
+    """What there is to sell in all, as the target shows it: what there was when the sale opened, unless the
+    capacity was changed."""
     remaining: int | None = None
     sold: int | None = None
     """The target's own count of what it sold; the rows are in :attr:`Books.entries`."""

@@ -20,7 +20,7 @@ release when nothing is held for them, leaving the line when they do not stand i
 below what is sold and held. Reads and expiry of a ticket type that does not exist are ``invalid``.
 
 What comes back, by cancel, refund, release, expiry or a greater capacity, goes at once to those who wait, the
-first in line first, as a standing reservation.
+first in line first, as a standing reservation. Who has something at the event by then is passed over.
 """
 
 from __future__ import annotations
@@ -321,13 +321,16 @@ class State:
         return after, after._told(entry)
 
     def _promoted(self, ticket: str) -> State:
-        """Return the state in which those who wait have got what remains."""
+        """Return the state in which those who wait have got what remains.
+
+        Who has something at the event by now is passed over, and waits no longer.
+        """
         state = self
         for place in self.waiting:
             if place.ticket == ticket and state.remaining(ticket) > 0:
-                line = tuple(entry for entry in state.waiting if entry is not place)
-                entry = state._entry(ticket, place.person, 1, None)
-                state = replace(state, waiting=line)._stand(entry)
+                state = replace(state, waiting=tuple(each for each in state.waiting if each is not place))
+                if not state._occupied(place.person, state._named()[ticket].event):
+                    state = state._stand(state._entry(ticket, place.person, 1, None))
         return state
 
     def _stand(self, entry: Entry) -> State:

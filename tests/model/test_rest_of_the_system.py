@@ -173,6 +173,15 @@ def test_who_leaves_the_line_gets_nothing() -> None:
     assert {entry.person for entry in state.standing} == {"ben", "cleo"}
 
 
+def test_who_has_something_by_then_is_passed_over() -> None:
+    """One place for one person: the next in line gets it."""
+    line = [general(JoinWaitlist, "ada"), general(JoinWaitlist, "ben")]
+    bought = Reserve(ticket="balcony", person="ada")
+    state, _ = after(*SOLD_OUT, *line, bought, general(Cancel, "dan"))
+    assert {entry.person for entry in state.standing if entry.ticket == "general"} == {"ben", "cleo"}
+    assert state.waiting == ()
+
+
 def test_a_refund_is_a_cancel_that_is_written_down() -> None:
     """Once, under the name of what was given back."""
     state, _ = after(general(Reserve), general(Refund))
@@ -281,7 +290,7 @@ def test_the_specification_keeps_its_own_promises(operations: list[Operation]) -
             assert stock.remaining is not None
             assert stock.remaining >= 0
             assert (stock.sold or 0) + stock.held + stock.remaining == stock.initial
-        occupied = [entry.person for entry in (*state.standing, *state.held, *state.waiting)]
+        occupied = [entry.person for entry in (*state.standing, *state.held)]
         assert len(set(occupied)) == len(occupied)
         waiting = {entry.ticket for entry in state.waiting}
         assert all(state.remaining(ticket) == 0 for ticket in waiting)
