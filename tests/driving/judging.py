@@ -55,6 +55,7 @@ class Judge:
                     database=database,
                     settings=Settings(seed=seed, rounds=rounds, schedules=schedules),
                     tally=tally,
+                    supports=self._target.supports,
                 )
             )
         return tally.check()
