@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 """Seconds for the first message, and for the answer to a sync."""
+PATIENT_SALES = 20
+"""Sales that are listened to although nobody has read a notice yet."""
 _LONGEST = 1_000_000
 """Characters of a message that is still read; no ticket types need as many."""
 
@@ -36,7 +38,11 @@ class NoNoticesError(Exception):
 
 
 class LiveNumbers:
-    """What a service says of the sale that is on: one socket for each of its events."""
+    """What a service says of the sale that is on: one socket for each of its events.
+
+    A socket costs a sixth of a short run, and few scenarios read notices. So once many sales have passed in
+    which nobody wanted to know, sockets are opened when somebody does, and for every sale after that.
+    """
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -44,10 +50,16 @@ class LiveNumbers:
         self._opening = asyncio.Lock()
         self._refused = False
         """It was tried, and did not work; so nobody waits for it again before it is asked for."""
+        self._sales = 0
+        """Sales that were opened; what counts is whether nobody read a notice in any of the first."""
+        self._read = False
 
     async def watch(self, events: Iterable[int]) -> None:
         """Leave the sale before, and listen to this one from now on."""
         self.abort()
+        self._sales += 1
+        if not self._read and self._sales > PATIENT_SALES:
+            return
         for event in events:
             if not self._refused:
                 # What goes wrong is said to whoever wants to know a number.
@@ -57,6 +69,7 @@ class LiveNumbers:
 
     async def read(self, event: int, ticket: str, gate: Gate) -> Answer:
         """Return the last number heard of a ticket type, once all that was sent before has arrived."""
+        self._read = True
         try:
             number = await (await self._open(event)).read(ticket, gate)
         except NoNoticesError as error:

@@ -21,7 +21,7 @@ from wsproto.events import (
 from harness.driving.gate import OpenGate
 from harness.model import Answer, Outcome, ReadNotice
 from harness.targets import _http_live
-from harness.targets._http_live import LiveNumbers
+from harness.targets._http_live import PATIENT_SALES, LiveNumbers
 from tests.targets.peer import Conversation, has_head, peer
 from tests.targets.test_http_answers import SALE
 
@@ -318,3 +318,26 @@ async def test_a_new_sale_leaves_the_old_one() -> None:
         await numbers.watch([7])
         await numbers.watch([])
         await ended.wait()
+
+
+async def test_sales_of_which_nobody_wants_to_hear_are_not_listened_to_for_ever() -> None:
+    """The first are; later ones no more, until somebody has asked, and then all of them again."""
+
+    async def script(conversation: Conversation) -> None:
+        speaker = Speaker(conversation)
+        await speaker.accept()
+        await speaker.say(SNAPSHOT)
+        await speaker.say({"type": "synced", "id": await speaker.hear_sync()})
+        await conversation.read_to_the_end()
+
+    async with peer(script) as served:
+        client = served.buyer()
+        numbers = client._numbers
+        for _ in range(PATIENT_SALES + 5):
+            await numbers.watch([7])
+        assert len(served.conversations) == PATIENT_SALES
+        assert await client.perform(SALE, READ, OpenGate()) == Answer(Outcome.ACCEPTED, remaining=9)
+        for _ in range(2):
+            await numbers.watch([7])
+        assert len(served.conversations) == PATIENT_SALES + 3
+        numbers.abort()
