@@ -18,8 +18,9 @@ class Mistake:
     scenario: str
     """The smallest scenario that shows it."""
     engine: str
-    """The engine that surely shows it there, within a few runs: ``explore`` by rule, or ``burst`` where no
-    race is needed or where the explorer cannot look."""
+    """The engine that surely shows it there, within a few runs: ``explore`` by rule; ``burst`` where no race
+    is needed, where a crowd meets by itself what takes the explorer long, or where it cannot look;
+    ``stateful`` where only operations that are drawn show it; ``faults`` where only a fault does."""
     source: str
     """Where the mistake is known from."""
 

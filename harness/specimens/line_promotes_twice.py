@@ -55,7 +55,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"one_per_person"}),
         scenario="waitlist_promotion",
-        engine="explore",
+        engine="burst",
         source="Eventra, issue 5698: concurrent waitlist promotion causes duplicate registrations",
     ),
 )

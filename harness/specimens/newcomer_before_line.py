@@ -44,7 +44,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"waitlist_in_order"}),
         scenario="waiting_in_line",
-        engine="explore",
+        engine="burst",
         source="programaconnosotros/pcn-website, pull request 256: cancellation commits before the promotion",
     ),
 )

@@ -47,7 +47,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"sales_are_true"}),
         scenario="sales_statistics",
-        engine="explore",
+        engine="burst",
         source="lost update: Berenson et al., SIGMOD 1995, phenomenon P4",
     ),
 )
