@@ -69,6 +69,12 @@ class Columns:
         columns = (kept.kind, kept.amount, kept.invoked, kept.ended, kept.optional, kept.source)
         return Columns(self.initial, *([column[row] for row in order] for column in columns), self.after)
 
+    def part(self, rows: list[int], initial: int) -> Columns:
+        """Return only these rows, with so many units before them; their sources are these rows' places."""
+        columns = (self.kind, self.amount, self.invoked, self.ended, self.optional)
+        picked = ([column[row] for row in rows] for column in columns)
+        return Columns(initial, *picked, list(range(len(rows))))
+
     @property
     def single(self) -> bool:
         """Every take and give is of one unit."""

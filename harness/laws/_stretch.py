@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import accumulate, chain, product
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.laws._columns import GIVE, READ, REFUSAL, TAKE
+from harness.laws._walk import Snapshot, Walk
 from harness.model.history import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.laws._walk import Snapshot, Walk
 
 _State: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
 """How many units remain; which rows under way are not placed, by the rank of their completion; and of each
 group of rows that never end, how many are placed."""
 _Trail: TypeAlias = "tuple[int, _Trail] | tuple[()]"
 """The rows placed on the way, the last one first."""
+
+
+_MOST = 100_000
+"""How many rows a stretch may have when it is taken unit by unit."""
 
 
 class SpentError(Exception):
@@ -52,9 +56,10 @@ class Stretches:
         self._rank = [NEVER] * len(columns)
         for rank, row in enumerate(walk.by_end):
             self._rank[row] = rank
-        self._longest = max((columns.ended[row] - columns.invoked[row] for row in walk.by_end), default=0)
+        times = zip(columns.invoked, columns.ended, strict=True)
+        self._longest = max((end - begin for begin, end in times if end < NEVER), default=0)
         self._unit = columns.single
-        self._sure = not any(columns.optional[row] for row in walk.by_end)
+        self._sure = sum(map(bool, columns.optional)) == len(columns) - len(walk.by_end)
         """Whatever ends has happened."""
         self._completed: list[int] = []
 
@@ -67,12 +72,42 @@ class Stretches:
         waiting = tuple(sorted(self._rank[row] for row in start.waiting))
         return self._cross(start, {(start.left, waiting, start.opened): ()}, until, width)
 
-    def from_anywhere(self, start: Snapshot, until: int, width: int) -> Crossed | None:
-        """Let everything through that any walk could have come with; ``None`` when that is too much."""
-        states = self._anything(start, width)
-        if states is None:
+    def impassable(self, start: Snapshot, until: int, width: int) -> int | None:
+        """Return a row of the stretch that nothing gets past, wherever it came from, if one is found.
+
+        With other amounts than one everything is taken and given unit by unit, which allows for more.
+        """
+        if not self._sure:
             return None
-        return self._cross(start, dict.fromkeys(states, ()), until, width)
+        if self._unit:
+            crossed = self._cross(start, dict.fromkeys(self._anything(start), ()), until, width)
+            stuck = crossed.state is None and crossed.complete
+            return self._walk.by_end[crossed.position] if stuck else None
+        columns, by_end = self._walk.columns, self._walk.by_end
+        first, last = columns.ended[by_end[start.position]], columns.ended[by_end[until - 1]]
+        rows = self._rows(start, last)
+        units = columns.part(rows, self._base(start.position)).in_units(_MOST)
+        if units is None:
+            return None
+        walk = Walk(units)
+        admitted = bisect_left(units.invoked, first)
+        over = bisect_right(walk.by_end, last, key=units.ended.__getitem__)
+        entered = Snapshot(0, admitted, units.initial, 0, (), (0,) * len(walk.late))
+        stuck_at = Stretches(walk, self._budget).impassable(entered, over, width)
+        return None if stuck_at is None else rows[units.source[stuck_at]]
+
+    def _rows(self, start: Snapshot, last: int) -> list[int]:
+        """Return the rows under way at the beginning of a stretch, and those invoked in it."""
+        columns = self._walk.columns
+        begin = columns.invoked[start.admitted - 1] - self._longest if start.admitted else 0
+        earliest = bisect_left(columns.invoked, begin, hi=start.admitted)
+        late = [row for _, _, rows in self._walk.late for row in rows if row < earliest]
+        closed = [
+            row
+            for row in range(earliest, bisect_left(columns.invoked, last))
+            if self._rank[row] >= start.position
+        ]
+        return [*sorted(late), *closed]
 
     def _cross(self, start: Snapshot, states: Mapping[_State, _Trail], until: int, width: int) -> Crossed:
         walk, columns = self._walk, self._walk.columns
@@ -300,31 +335,13 @@ class Stretches:
             opened=(spent.get(TAKE, 0), spent.get(GIVE, 0)),
         )
 
-    def _anything(self, start: Snapshot, width: int) -> list[_State] | None:
-        """Return states that together can do all that any state there can; ``None`` when that is too many."""
-        if not self._sure:
-            return None
+    def _anything(self, start: Snapshot) -> list[_State]:
+        """Return states that together can do all that any state there can, where all is of single units."""
         takes, gives = self._pending(start, TAKE), self._pending(start, GIVE)
         base = self._base(start.position)
-        if self._unit:
-            return [
-                state
-                for left in range(base + sum(map(len, gives.values())) + self._opened(start, GIVE) + 1)
-                if (state := self._least(start, takes.get(1, []), gives.get(1, []), left - base)) is not None
-            ]
-        if self._walk.late:
-            return None
-        groups = [(-size, ranks) for size, ranks in takes.items()]
-        groups += [(size, ranks) for size, ranks in gives.items()]
-        states: list[_State] = []
-        for counts in product(*(range(len(ranks) + 1) for _, ranks in groups)):
-            left = base + sum(size * count for (size, _), count in zip(groups, counts, strict=True))
-            if left >= 0:
-                rest = chain(*(ranks[count:] for (_, ranks), count in zip(groups, counts, strict=True)))
-                states.append((left, tuple(sorted(rest)), ()))
-            if len(states) > width:
-                return None
-        return states
+        most = base + len(gives) + self._opened(start, GIVE)
+        states = (self._least(start, takes, gives, left - base) for left in range(most + 1))
+        return [state for state in states if state is not None]
 
     def _least(self, start: Snapshot, takes: list[int], gives: list[int], change: int) -> _State | None:
         """Return the state with the fewest rows placed that changes the number of units by so many."""
@@ -340,17 +357,13 @@ class Stretches:
         """Return how many rows of the kind that never end were invoked before."""
         return sum(row < start.admitted for what, _, rows in self._walk.late if what == kind for row in rows)
 
-    def _pending(self, start: Snapshot, kind: int) -> dict[int, list[int]]:
-        """Return the ranks of the rows of the kind under way, by amount, in order."""
+    def _pending(self, start: Snapshot, kind: int) -> list[int]:
+        """Return the ranks of the rows of the kind under way, in order."""
+        rows = self._rows(start, self._walk.columns.invoked[start.admitted - 1] + 1) if start.admitted else []
         columns = self._walk.columns
-        found: dict[int, list[int]] = defaultdict(list)
-        begin = columns.invoked[start.admitted - 1] - self._longest if start.admitted else 0
-        for row in range(start.admitted - 1, -1, -1):
-            if columns.invoked[row] < begin:
-                break
-            if columns.kind[row] == kind and start.position <= self._rank[row] < NEVER:
-                found[columns.amount[row]].append(self._rank[row])
-        return {amount: sorted(ranks) for amount, ranks in found.items()}
+        return sorted(
+            self._rank[row] for row in rows if columns.kind[row] == kind and self._rank[row] < NEVER
+        )
 
     def _base(self, position: int) -> int:
         """Return how many units remain when nothing is placed but what has completed before."""

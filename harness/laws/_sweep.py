@@ -26,8 +26,8 @@ it was before. Stretches double until one of the two comes to a result, the firs
 both are the same, or the budget is used up.
 
 Single units make all of this exact. With other amounts the deadlines still order those of one amount, and the
-sets are over all combinations of amounts. When that is too much, everything is taken and given unit by unit
-instead: where even that has no explanation, there is none.
+sets are over all combinations of amounts, as long as the budget lasts. To see that there is no explanation,
+everything is taken and given unit by unit instead: where even that cannot be explained, nothing can.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from typing import TYPE_CHECKING
 from harness.laws._columns import holds
 from harness.laws._stretch import SpentError, Stretches
 from harness.laws._walk import Snapshot, StuckError, Walk
-from harness.model.history import NEVER
 
 if TYPE_CHECKING:
     from harness.laws._columns import Columns
@@ -51,10 +50,8 @@ _WIDTH = 64
 _ALL = 4096
 """How many are kept when looking for whether there are any."""
 
-_NEAR = 2
-"""How many snapshots a stretch may go back before other amounts than one are looked at unit by unit."""
-_MORE = 4
-"""How many times as many rows there may be when everything is taken unit by unit."""
+_NEAR = 4
+"""At how many of the nearest snapshots it is looked first whether there is any way at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,47 +95,42 @@ class _Mender:
         self._walk = walk
         self._budget = budget
         self._stretches = Stretches(walk, budget)
-        self._by_unit = walk.columns.single
-        """Whether it has been looked for that nothing can, unit by unit."""
 
     def mend(self, stuck: int) -> Snapshot | Swept:
         """Return from where the walk can go on, or what is the end of it."""
-        if self._by_unit:
-            return self._back(stuck, NEVER)
-        found = self._back(stuck, _NEAR)
-        if isinstance(found, Snapshot) or not found.undecided:
-            return found
-        self._by_unit = True
-        units = self._walk.columns.in_units(_MORE * len(self._walk.columns) + _ALL)
-        swept = Swept() if units is None else sweep(units, budget=self._budget)
-        if units is not None and swept.stuck is not None:
-            return Swept(stuck=units.source[swept.stuck])
-        return self._back(stuck, NEVER)
-
-    def _back(self, stuck: int, furthest: int) -> Snapshot | Swept:
-        """Go over stretches that begin at most so many snapshots before."""
-        walk = self._walk
-        until = min(stuck + _BEYOND, len(walk.by_end))
-        number, back = len(walk.snapshots) - 1, 1
         try:
-            while back <= furthest:
-                start = walk.snapshots[max(number, 0)]
-                width = _WIDTH if number > 0 else _ALL
-                crossed = self._stretches.from_walk(start, until, width)
-                if crossed.state is not None:
-                    return _resumed(walk, start, crossed)
-                if number <= 0:
-                    if crossed.complete:
-                        return Swept(stuck=walk.by_end[crossed.position])
-                    return Swept(undecided="too many states had to be kept")
-                anything = self._stretches.from_anywhere(start, until, _ALL)
-                if anything is not None and anything.state is None and anything.complete:
-                    return Swept(stuck=walk.by_end[anything.position])
-                back *= 2
-                number -= back
+            return self._mended(stuck)
         except SpentError:
             return Swept(undecided=f"more than {self._budget} states had to be looked at")
-        return Swept(undecided="nothing was found nearby")
+
+    def _mended(self, stuck: int) -> Snapshot | Swept:
+        walk = self._walk
+        until = min(stuck + _BEYOND, len(walk.by_end))
+        starts = _starts(walk)
+        # To see that there is nothing is the cheaper of the two: it is of single units, whatever the amounts.
+        for start in starts[:_NEAR]:
+            if (row := self._stretches.impassable(start, until, _ALL)) is not None:
+                return Swept(stuck=row)
+        for number, start in enumerate(starts):
+            if number >= _NEAR and (row := self._stretches.impassable(start, until, _ALL)) is not None:
+                return Swept(stuck=row)
+            first = start.position == 0
+            crossed = self._stretches.from_walk(start, until, _ALL if first else _WIDTH)
+            if crossed.state is not None:
+                return _resumed(walk, start, crossed)
+            if first and crossed.complete:
+                return Swept(stuck=walk.by_end[crossed.position])
+        return Swept(undecided="too many states had to be kept")
+
+
+def _starts(walk: Walk) -> list[Snapshot]:
+    """Return where stretches begin, each twice as far back as the one before, the first completion last."""
+    number, back, starts = len(walk.snapshots) - 1, 1, []
+    while number > 0:
+        starts.append(walk.snapshots[number])
+        back *= 2
+        number -= back
+    return [*starts, walk.snapshots[0]]
 
 
 def _resumed(walk: Walk, start: Snapshot, crossed: Crossed) -> Snapshot:

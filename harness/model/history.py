@@ -8,6 +8,7 @@ to those times and in which the specification gives every answer (linearizabilit
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING
 from harness.model.answers import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from harness.model.evidence import Call
     from harness.model.scenario import TicketType
 
 NEVER = 1 << 62
 """As a time: later than any clock. When a call is over whose outcome is not known."""
+
+_LOOKED_AT = 1_000
 
 
 class Explained(StrEnum):
@@ -105,15 +108,17 @@ def parts(tickets: Iterable[TicketType], calls: Iterable[Call]) -> tuple[Part, .
     )
 
 
-def surroundings(calls: Iterable[Call], call: Call, *, before: int = 4, most: int = 12) -> tuple[Call, ...]:
+def surroundings(calls: Sequence[Call], call: Call, *, before: int = 4, most: int = 12) -> tuple[Call, ...]:
     """Return the calls that explain why this one has no explanation, as far as a person can look: those that
     overlap it, and the last ones that were over before it began.
 
+    :param calls: in the order of invocation; of many, only the last ones before its end are looked at.
     :param most: how many at the most, the call itself among them; those nearest to its end are kept.
     """
     earlier: list[Call] = []
     same_time: list[Call] = []
-    for other in calls:
+    end = bisect_left(calls, ended(call), key=_invoked)
+    for other in calls[max(0, end - _LOOKED_AT) : end]:
         if ended(other) <= call.invoked:
             earlier.append(other)
         elif other.invoked < ended(call) and other is not call:

@@ -222,7 +222,7 @@ class State:
         match operation:
             case Reserve() | Confirm():
                 return any(
-                    entry.reservation == answer.reservation is not None and _is(entry, operation)
+                    answer.reservation in (None, entry.reservation) and _is(entry, operation)
                     for entry in self.standing
                 )
             case Cancel():
@@ -230,7 +230,7 @@ class State:
                 return mine and operation.reservation in self.ended and self._reservation(operation) is None
             case Hold():
                 return any(
-                    entry.reservation == answer.reservation is not None and _is(entry, operation)
+                    answer.reservation in (None, entry.reservation) and _is(entry, operation)
                     for entry in self.held
                 )
             case Refund():

@@ -39,6 +39,7 @@ def drawn(random: Random) -> tuple[str, History]:
     return how, history if how == "right" else mutated(random, history)
 
 
+@pytest.mark.timeout(600)  # ten thousand histories, on a machine that may be busy
 def test_the_fast_path_and_the_exact_search_agree() -> None:
     """On 10,000 small histories of all operations; right ones are explained, planted ones never."""
     said: Counter[tuple[str, Explained, Explained]] = Counter()

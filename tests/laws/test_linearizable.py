@@ -84,6 +84,7 @@ SOLD = buy("ada", ACCEPTED, 0, 10)
         pytest.param([SOLD, read(1, 5, 20), read(0, 6, 20)], True, id="two reads around one sale"),
         pytest.param([SOLD, read(0, 1, 4), read(1, 5, 9)], False, id="two reads that contradict"),
         pytest.param([buy("ada", DUPLICATE, 0, 10)], False, id="a duplicate of nothing"),
+        pytest.param([SOLD, buy("ada", ACCEPTED, 10, 20)], True, id="a repeat that is recognised"),
         pytest.param([buy("ada", UNKNOWN, 0, 5), read(0, 9, 20)], True, id="an unknown sale that happened"),
         pytest.param([buy("ada", UNKNOWN, 0, 5), read(1, 9, 20)], True, id="an unknown sale that did not"),
         pytest.param(
