@@ -63,13 +63,14 @@ class Checks:
         self._servers: dict[tuple[str, str | None, bool], Server] = {}
         self._sittings: dict[int, _Sitting | UsageError] = {}
 
-    def check(self, gate: Gate, scenario: str, engine: str) -> Outcome:
+    def check(self, gate: Gate, scenario: str, engine: str, *, ahead: int = 1) -> Outcome:
         """Make one check and say what it came to.
 
+        :param ahead: among how many checks of the gate, this one included, its time has still to be shared.
         :raises UsageError: when there is no database as asked for, or no such target.
         """
         try:
-            return self._background.run(self._check(gate, scenario, engine))
+            return self._background.run(self._check(gate, scenario, engine, ahead))
         except InconclusiveError as error:
             return Outcome(failure=f"inconclusive: {error}")
 
@@ -83,7 +84,7 @@ class Checks:
                 sitting.close(*reasons)
         self._background.close()
 
-    async def _check(self, gate: Gate, scenario: str, engine: str) -> Outcome:
+    async def _check(self, gate: Gate, scenario: str, engine: str, ahead: int) -> Outcome:
         known = self._sittings.get(id(gate))
         if known is None:
             try:
@@ -93,7 +94,7 @@ class Checks:
             self._sittings[id(gate)] = known
         if isinstance(known, UsageError):
             raise known
-        return await known.check(scenario, engine)
+        return await known.check(scenario, engine, ahead)
 
     async def _open(self, gate: Gate) -> _Sitting:
         chosen = settings_of(gate)
@@ -157,7 +158,7 @@ class _Sitting:
         )
         self._copies = await copies(server, self.plan)
 
-    async def check(self, scenario_name: str, engine_name: str) -> Outcome:
+    async def check(self, scenario_name: str, engine_name: str, ahead: int) -> Outcome:
         """Make one check.
 
         :raises InconclusiveError: when nothing more can be judged here.
@@ -175,7 +176,7 @@ class _Sitting:
             return self._skip(scenario_name, engine_name, reason, asked_for=unanswered)
         if self.trouble or self._server is None or self._copies is None:
             raise InconclusiveError(self.trouble)
-        done = await self._made(self._copies, file.build(engine.crowd(self.plan.settings)), engine)
+        done = await self._made(self._copies, file.build(engine.crowd(self.plan.settings)), engine, ahead)
         if not await self._server.alive():
             self.trouble = "Postgres went away"
         return self._outcome(done)
@@ -194,14 +195,14 @@ class _Sitting:
         self.ledger.settle(*reasons, *([self.trouble] if self.trouble else []))
         self.listeners.close()
 
-    async def _made(self, make_copy: Copies, scenario: Scenario, engine: Engine) -> Check:
+    async def _made(self, make_copy: Copies, scenario: Scenario, engine: Engine, ahead: int) -> Check:
         """Make one check in what is left of the time for all."""
-        spent = sum(check.seconds for check in self._done)
-        limit = asyncio.timeout(self.plan.max_time - spent)
+        left = self.plan.max_time - sum(check.seconds for check in self._done)
+        limit = asyncio.timeout(left)
         try:
             async with limit:
                 return await check(
-                    self.plan.subject(self.folder),
+                    self.plan.subject(self.folder, left / ahead),
                     scenario,
                     engine,
                     database=make_copy(f"{scenario.name}_{engine.name}"),

@@ -13,6 +13,7 @@ database servers, which end with the session.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -56,7 +57,7 @@ def oversell_check(request: pytest.FixtureRequest) -> Outcome:
     gate = gate_of(request.node.function)
     assert gate is not None  # noqa: S101  # gates alone ask for this
     try:
-        outcome = _checks(request.config).check(gate, *request.param)
+        outcome = _checks(request.config).check(gate, *request.param, ahead=_ahead(request.node))
     except UsageError as error:
         pytest.fail(f"oversell: {error}", pytrace=False)
     if outcome.skipped:
@@ -95,3 +96,10 @@ def _checks(config: pytest.Config) -> Checks:
 
         config.stash[_CHECKS] = Checks()
     return config.stash[_CHECKS]
+
+
+def _ahead(item: pytest.Function) -> int:
+    """Return how many tests of its gate this process is likely to run yet, the item itself included."""
+    same = [each for each in item.session.items if getattr(each, "function", None) is item.function]
+    processes: int = getattr(item.config, "workerinput", {}).get("workercount", 1)
+    return math.ceil((len(same) - same.index(item)) / processes)
