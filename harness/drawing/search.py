@@ -19,11 +19,13 @@ from hypothesis.errors import DidNotReproduce, InvalidArgument
 from hypothesis.stateful import run_state_machine_as_test
 
 from harness.drawing.bridge import StoppedError
-from harness.drawing.coverage import contenders, reached, sold_out
+from harness.drawing.coverage import contenders, doubts, reached, sold_out
 from harness.drawing.machine import machine_class
 from harness.drawing.profiles import nothing_stored
+from harness.drawing.walk import DrawnPhase
 from harness.exploring.shrinking import most_telling
 from harness.laws import judge
+from harness.model import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +33,15 @@ if TYPE_CHECKING:
     from harness.drawing.bridge import Bridge
     from harness.drawing.machine import DrawingMachine
     from harness.drawing.vocabulary import Vocabulary
-    from harness.drawing.walk import DrawnPhase, Walk
+    from harness.drawing.walk import Walk
     from harness.driving.tally import Tally
     from harness.model import Evidence
 
 Drawn: TypeAlias = "tuple[DrawnPhase, ...]"
-_REMEMBERED = 3
-"""Walks that are walked again, to see whether the target does the same."""
+_LONGER = 3
+"""Times as many examples, and as much time, where something was not reached."""
+_REMEMBERED, _EVERY = 5, 4
+"""Walks that are walked again, to see whether the target does the same, and of how many each is one."""
 _REPRODUCTION = re.compile(r"@reproduce_failure\([^)]*\)")
 
 
@@ -67,8 +71,9 @@ class Search:
     """Begins an example."""
     examples: int | None
     """How many different examples are walked; ``None`` for as many as there is time for."""
-    until: float
-    """The moment of the monotonic clock, in seconds, from which no example is begun."""
+    vocabulary: Vocabulary
+    seconds: float
+    """For drawing examples; three times as long where something was not reached by then."""
     shrinking: float
     """Seconds for making a failure small."""
     laws: tuple[str, ...] | None = None
@@ -85,11 +90,17 @@ class Search:
     """Why the one example that was to be drawn broke nothing."""
     held: deque[Walk] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """The last walks in which requests overlapped and every law held."""
+    until: float = field(init=False)
+    """The moment of the monotonic clock, in seconds, at which the time for drawing is over."""
     _last: Walk | None = None
     _shrinking_until: float = 0.0
     _held: set[Drawn] = field(default_factory=set)
     """Beginnings of examples after which every law held."""
     _failing: dict[Drawn, Walk] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look at the clock."""
+        self.until = time.monotonic() + self.seconds
 
     def begin(self) -> _Example:
         """Begin an example.
@@ -97,15 +108,25 @@ class Search:
         :raises StoppedError: when there is no time for one more, or enough have been walked.
         """
         if self.law is None:
-            enough = self.examples is not None and self.tally.runs >= self.examples
-            self.cut = not enough and time.monotonic() > self.until
-            if self.cut or enough:
-                raise StoppedError
+            self._stop_when_enough()
         self._last = self.walk()
         return _Example(self, self._last)
 
-    def run(self, vocabulary: Vocabulary, drawing: Drawing) -> None:
+    def _stop_when_enough(self) -> None:
+        """Stop when everything planned was walked, or the time is up; later where something was not reached.
+
+        :raises StoppedError: when nothing more is to be walked.
+        """
+        missing = any(doubts(self.tally.coverage, self.vocabulary))
+        most = None if self.examples is None else self.examples * (_LONGER if missing else 1)
+        over = time.monotonic() - self.until
+        self.cut = over > (self.seconds * (_LONGER - 1) if missing else 0)
+        if self.cut or (most is not None and self.tally.runs >= most):
+            raise StoppedError
+
+    def run(self, drawing: Drawing) -> None:
         """Have Hypothesis draw examples, and keep what comes of them. Called in a thread of its own."""
+        vocabulary = self.vocabulary
         machine = machine_class(vocabulary.kinds, tickets=len(vocabulary.tickets))
 
         def factory() -> DrawingMachine:
@@ -115,6 +136,8 @@ class Search:
         if drawing.reproduce is not None:
             test = hypothesis.reproduce_failure(*drawing.reproduce)(test)
         try:
+            if drawing.reproduce is None:
+                self._tour()
             with nothing_stored():
                 # Any callable that makes a machine will do, whatever the annotation says.
                 run_state_machine_as_test(test, settings=drawing.settings)  # type: ignore[arg-type]
@@ -126,6 +149,14 @@ class Search:
             self.reproduction = _reproduction(error)
         except StoppedError:
             return
+
+    def _tour(self) -> None:
+        """Walk examples that use everything, one operation after the other, before any is drawn."""
+        for tour in self.vocabulary.tours():
+            example = self.begin()
+            for operation in tour:
+                example.run(DrawnPhase((Program("client-1", (operation,)),), ()))
+            example.count()
 
     def _not_reproduced(self, error: Exception) -> None:
         """Keep what there is of the one example that was to break a law, and did not."""
@@ -200,13 +231,21 @@ class _Example:
         evidence = self.search.bridge.wait_for(lambda: self.walk.run(self.drawn))
         self.search.judge(self.walk, evidence)
 
-    def end(self) -> None:
-        """Count what it reached, and tell Hypothesis where there was contention."""
+    def count(self) -> Evidence | None:
+        """Count what it reached, unless it was walked to make another smaller, and return what there is."""
         evidence = self.walk.evidence
         if self.search.law is not None or evidence is None:
-            return
+            return None
         self.search.count(self.walk, evidence)
-        if any(phase.switches for phase in self.walk.phases):
+        return evidence
+
+    def end(self) -> None:
+        """Count what it reached, and tell Hypothesis where there was contention."""
+        evidence = self.count()
+        if evidence is None:
+            return
+        # Neighbours are often much alike, so not the last ones but some from all over.
+        if self.search.tally.runs % _EVERY == 0 and any(phase.switches for phase in self.walk.phases):
             self.search.held.append(self.walk)
         hypothesis.target(float(contenders(evidence)), label="calls that want the last units at once")
         hypothesis.target(float(sum(ran.waits for ran in self.walk.seen)), label="waits for a lock")

@@ -7,6 +7,7 @@ changes its answers cannot make Hypothesis draw something else, and shrinking st
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,7 @@ from harness.model import (
     Hold,
     JoinWaitlist,
     LeaveWaitlist,
+    Outcome,
     Proof,
     ReadAvailability,
     ReadNotice,
@@ -29,6 +31,7 @@ from harness.model import (
     ReserveGroup,
 )
 from harness.model.operations import FEATURE_OF
+from harness.model.sequential import opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set
@@ -45,6 +48,8 @@ _STOCK = 2
 _GROUP = 2
 _AROUND = (1, 0, -1, 2)
 """Capacities to change to, counted from what is sold and held."""
+_LOOKED_AT = 500
+"""States in which a way to use a kind of operation is looked for."""
 _SELLING = (Reserve, Hold, ReserveGroup)
 _GIVING_BACK = (Cancel, Release, Expire, Refund, ChangeCapacity)
 
@@ -85,10 +90,10 @@ class Vocabulary:
     def steps(self, most: int) -> int:
         """Return how many rules an example applies: few where nothing is given back, as it is soon over.
 
-        :param most: for a vocabulary in which things go on.
+        :param most: for a small vocabulary in which things go on; a large one takes longer to be used.
         """
         if any(kind in self.kinds for kind in _GIVING_BACK):
-            return most
+            return max(most, len(self.kinds) * 3 // 2)
         return min(most, 3 + 2 * sum(ticket.initial for ticket in self.tickets))
 
     def fits(self, kind: type[Operation], moment: Moment) -> bool:
@@ -122,11 +127,57 @@ class Vocabulary:
             case _:
                 return kind(ticket=name, person=who)  # type: ignore[call-arg]  # none of these takes more
 
+    def tours(self) -> Sequence[Sequence[Operation]]:
+        """Return sales in which one right system accepts every operation, of every kind one at least.
+
+        One sale where that can be, and another for what cannot be done any more in the one before. A kind
+        that cannot be accepted within a few operations of the others is left out.
+        """
+        tours: list[list[Operation]] = []
+        state = None
+        for kind in self.kinds:
+            way: Sequence[Operation] = () if state is None else self._way_to(kind, state)
+            if state is None or not way:
+                state = opening(self.tickets)
+                way = self._way_to(kind, state)
+                tours.append([])
+            for operation in way:
+                state, _ = state.apply(operation)
+            tours[-1] += way
+        return [tour for tour in tours if tour]
+
+    def _way_to(self, kind: type[Operation], start: State) -> Sequence[Operation]:
+        """Return the fewest operations after which one of that kind is accepted, that one included."""
+        ways: deque[tuple[State, tuple[Operation, ...]]] = deque([(start, ())])
+        seen = {start}
+        while ways and len(seen) < _LOOKED_AT:
+            state, way = ways.popleft()
+            for operation in self._some(kind, state):
+                if state.apply(operation)[1].outcome is Outcome.ACCEPTED:
+                    return (*way, operation)
+            for operation in (each for other in self.kinds for each in self._some(other, state)):
+                after, _ = state.apply(operation)
+                if after not in seen:
+                    seen.add(after)
+                    ways.append((after, (*way, operation)))
+        return ()
+
+    def _some(self, kind: type[Operation], state: State) -> Iterable[Operation]:
+        """Return a few operations of that kind, the most likely first."""
+        moment = Moment(state, state)
+        return dict.fromkeys(
+            self.operation(kind, moment, ticket=ticket, person=0, variation=variation)
+            for ticket in range(len(self.tickets))
+            for variation in (0, 2)
+        )
+
     def _ticket(self, kind: type[Operation], moment: Moment, number: int) -> str:
         """Return a ticket type of which there is something to do, if there is one."""
         names = [ticket.name for ticket in self.tickets]
         if kind is JoinWaitlist:
             good = [name for name in names if moment.expected.remaining(name) <= 0]
+        elif kind in _SELLING:
+            good = [name for name in names if moment.settled.remaining(name) > 0]
         else:
             good = [name for name in names if self._likely(kind, name, moment)]
         chosen = good or names
@@ -197,7 +248,9 @@ def vocabulary_of(scenario: Scenario, supports: Set[Feature]) -> Vocabulary:
     if scenario.free and Feature.QUANTITY in supports:
         quantities = _distinct((*quantities, 1, 2))
     sizes = _distinct(len(each.members) for each in operations if isinstance(each, ReserveGroup))
-    most = max((*quantities, *(sizes if ReserveGroup in used else ()), 1))
+    if ReserveGroup in used:
+        sizes = sizes or (_GROUP,)
+    most = max((*quantities, *sizes, 1))
     return Vocabulary(
         tickets=tuple(_scaled(ticket, most) for ticket in scenario.tickets),
         kinds=tuple(kind for kind in FEATURE_OF if kind in used),

@@ -99,7 +99,8 @@ class Stateful:
             tally=trial.tally,
             walk=lambda: Walk(made, scenario, isolation),
             examples=profile.examples,
-            until=time.monotonic() + (settings.stateful_time or profile.seconds),
+            vocabulary=vocabulary,
+            seconds=settings.stateful_time or profile.seconds,
             shrinking=settings.shrink_time or profile.shrinking,
             laws=settings.until,
         )
@@ -116,9 +117,9 @@ class Stateful:
         )
         trial.tally.planned = profile.examples or 0
         trial.tally.coverage.update(nothing_reached(vocabulary))
-        await bridge.serve(lambda: search.run(vocabulary, drawing))
+        await bridge.serve(lambda: search.run(drawing))
         if search.cut and profile.examples is not None:
-            trial.tally.coverage["examples_left_out"] = profile.examples - trial.tally.runs
+            trial.tally.coverage["examples_left_out"] = max(0, profile.examples - trial.tally.runs)
         return search
 
     async def _doubt(self, trial: Trial, search: Search, vocabulary: Vocabulary) -> None:
@@ -133,19 +134,21 @@ class Stateful:
             line = f"{tally.runs} of {tally.planned} examples were drawn before the time for it was used up"
             tally.listen(Noticed(message=f"{trial.scenario.name} / {self.name}: {line}"))
         tally.troubles += doubts(tally.coverage, vocabulary)
-        differences = [found for walk in search.held if (found := await self._changes(search, walk))]
-        if differences:
+        differences = [found for walk in search.held for found in await self._changes(search, walk)]
+        # Once may be an accident of a busy machine: a statement that came late and was taken for another's.
+        if len(differences) > 1:
             tally.troubles.append(f"the target does not do the same when it is run again: {differences[0]}")
 
-    async def _changes(self, search: Search, walk: Walk) -> str:
-        """Say what an example does differently twice in a row: once may be an accident of a busy machine."""
-        found = ""
+    async def _changes(self, search: Search, walk: Walk) -> list[str]:
+        """Walk an example again, once more if that differs, and say what was different each time."""
+        found: list[str] = []
         for _ in range(2):
             again = search.walk()
             await again.run(walk.phases)
-            found = difference(walk, again)
-            if not found:
-                return ""
+            changed = difference(walk, again)
+            if not changed:
+                break
+            found.append(changed)
         return found
 
     async def _keep(self, trial: Trial, search: Search, made: Stage, law: str) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.driving.trial import Settings
 from harness.exploring.replaying import ReplayOutcome, replay_failure
-from harness.model import Verdict
-from harness.model.events import FailureKept
+from harness.model import Answer, Feature, Outcome, Verdict
+from harness.model.events import CheckProgressed, FailureKept, Noticed
 from harness.specimens import SPECIMENS
+from harness.specimens._shop import Shop
+from harness.specimens._statements import DUPLICATE, SOLD_OUT, Ticket, has_rsvp, insert_rsvp, take
 from tests.driving.judging import shipped
 from tests.engines.drawing import drawer_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.model import Failure
+    import asyncpg
+
+    from harness.model import Failure, Reserve
     from harness.postgres import Server
 
 
@@ -66,3 +73,148 @@ async def test_right_ones_are_safe(name: str, seed: int, server: Server, tmp_pat
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
     assert check.coverage["overlapping_steps"] > 0
     assert check.coverage["sold_out"] > 0
+
+
+async def test_the_same_seed_draws_the_same_and_fails_the_same(server: Server, tmp_path: Path) -> None:
+    """Same programs, same counts, same failure."""
+    found = []
+    for _ in range(2):
+        async with drawer_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as drawer:
+            check = await drawer.draw(shipped("last_ticket", 3), unhurried(5))
+            failure = drawer.heard.of(FailureKept)[-1].failure
+        found.append((check.runs, check.coverage, failure.id, failure.scenario, failure.reproduction))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "law"),
+    [
+        ("compensating", "same_person_twice", "one_per_person"),
+        ("cancel_twice", "cancel_races_reserve", "no_oversell"),
+        ("negative_quantity", "odd_quantities", "never_negative"),
+        ("count_then_insert", "last_ticket", "no_oversell"),
+    ],
+)
+async def test_known_mistakes_are_found_in_their_scenarios(
+    name: str, scenario: str, law: str, server: Server, tmp_path: Path
+) -> None:
+    """Each in a failure of few operations that breaks the law again whenever it is run."""
+    async with drawer_of(server, SPECIMENS.get(name).target, tmp_path) as drawer:
+        check = await drawer.draw(shipped(scenario, 3), unhurried(1))
+        failure = drawer.heard.of(FailureKept)[-1].failure
+    assert check.verdict is Verdict.VIOLATED
+    assert law in {violation.law for violation in check.violations}
+    assert failure.preemptions <= 2
+    assert sum(len(program.operations) for program in failure.scenario.programs()) <= 4
+    assert failure.reproduced == 10
+
+
+class OnlyOnce(Shop):
+    """Sells what is not there the first time somebody asks for it, and never again."""
+
+    name = "only_once"
+
+    def __init__(self) -> None:
+        self.lies = 1
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        answer = await take_or_refuse(db, ticket, operation)
+        if answer.outcome is Outcome.SOLD_OUT and self.lies:
+            self.lies -= 1
+            return await insert_rsvp(db, ticket, operation)
+        return answer
+
+
+class Moody(Shop):
+    """Right, and refuses every now and then for no reason that anybody could know beforehand."""
+
+    name = "moody"
+
+    def __init__(self) -> None:
+        self.luck = random.Random(1)  # noqa: S311  # repeatable, not secret
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        if self.luck.random() < 0.3:
+            return Answer(Outcome.RETRYABLE)
+        return await take_or_refuse(db, ticket, operation)
+
+
+class Babbling(Shop):
+    """Answers in a shape of its own."""
+
+    name = "babbling"
+
+    async def reserve(self, *_: object) -> Answer:
+        return "certainly!"  # type: ignore[return-value]  # what a stranger's target may do
+
+
+class OnlyReserves(Shop):
+    """Supports nothing but buying."""
+
+    name = "only_reserves"
+    supports = frozenset({Feature.RESERVE})
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        return await take_or_refuse(db, ticket, operation)
+
+
+async def take_or_refuse(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+    """Buy as one should, in one transaction under a lock of the event."""
+    async with db.transaction():
+        await db.execute("SELECT pg_advisory_xact_lock($1)", ticket.event_id)
+        left = await db.fetchval("SELECT quantity_available FROM tickets WHERE id = $1", ticket.id)
+        if await has_rsvp(db, ticket, operation):
+            return DUPLICATE
+        if left < operation.quantity:
+            return SOLD_OUT
+        await take(db, ticket, operation)
+        return await insert_rsvp(db, ticket, operation)
+
+
+async def test_what_was_seen_once_is_a_violation_that_cannot_be_reproduced(
+    server: Server, tmp_path: Path
+) -> None:
+    """It was seen, whatever the target does later; and that it does not happen again is said."""
+    async with drawer_of(server, OnlyOnce(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    assert check.verdict is Verdict.VIOLATED
+    assert all(kept.failure.reproduced == 0 for kept in drawer.heard.of(FailureKept))
+    assert any("cannot be reproduced" in notice.message for notice in drawer.heard.of(Noticed))
+
+
+async def test_a_target_of_moods_is_inconclusive(server: Server, tmp_path: Path) -> None:
+    """It did not break a law, and what it does next time is anybody's guess."""
+    async with drawer_of(server, Moody(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert any("does not do the same when it is run again" in reason for reason in check.reasons)
+
+
+async def test_answers_in_a_shape_of_its_own_are_inconclusive(server: Server, tmp_path: Path) -> None:
+    """Nothing was ever accepted, and no example of that is a failure."""
+    async with drawer_of(server, Babbling(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), Settings(seed=1, stateful_time=1))
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert any("no operation succeeded" in reason for reason in check.reasons)
+
+
+async def test_a_target_that_only_sells_is_driven_through_what_there_is(
+    server: Server, tmp_path: Path
+) -> None:
+    """A free scenario asks it for nothing it never said it supports."""
+    async with drawer_of(server, OnlyReserves(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("anything", 3), unhurried(1))
+    assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
+    assert {name for name in check.coverage if name.endswith("_accepted")} == {"reserve_accepted"}
+
+
+async def test_being_stopped_leaves_nothing_running(server: Server, tmp_path: Path) -> None:
+    """A cancellation in the middle of drawing ends Hypothesis' thread too."""
+    async with drawer_of(server, OnlyReserves(), tmp_path) as drawer:
+        drawing = asyncio.create_task(drawer.draw(shipped("last_ticket", 3), unhurried(1)))
+        while not drawer.heard.of(CheckProgressed):  # noqa: ASYNC110  # what is heard is a plain list
+            await asyncio.sleep(0.01)
+        drawing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await drawing
+    assert not [thread for thread in threading.enumerate() if thread.name == "hypothesis"]
