@@ -5,7 +5,7 @@ All are linear extensions of the same partial order: the steps with every depend
 
 from __future__ import annotations
 
-from functools import cache
+from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,17 +22,21 @@ def orders(events: Sequence[Event], conflicts: Conflicts) -> int:
     """Count the orders of the choices that led to these steps which keep every dependent pair as it is.
 
     Each client's choices form a chain, so a set of made choices is one number for each client, and the
-    count goes over those: at most the product of the chains' lengths plus one.
+    count goes over those: at most the product of the chains' lengths plus one. It goes forward, one choice at
+    a time, since a client that polls makes schedules longer than Python's stack is deep.
     """
     steps = [tuple(group) for _, group in groupby(events, key=lambda event: event.decision)]
     chains, needs = _partial_order(steps, conflicts)
 
-    @cache
-    def ways(done: tuple[int, ...]) -> int:
-        ready = [c for c, chain in enumerate(chains) if _ready(chain, needs, done, c)]
-        return sum(ways(_advance(done, c)) for c in ready) if ready else 1
-
-    return ways((0,) * len(chains))
+    ways = {(0,) * len(chains): 1}
+    for _ in steps:
+        further: dict[tuple[int, ...], int] = defaultdict(int)
+        for done, count in ways.items():
+            for c, chain in enumerate(chains):
+                if _ready(chain, needs, done, c):
+                    further[_advance(done, c)] += count
+        ways = further
+    return sum(ways.values())
 
 
 def fewest_switches(events: Sequence[Event], conflicts: Conflicts) -> tuple[str, ...] | None:
@@ -45,16 +49,17 @@ def fewest_switches(events: Sequence[Event], conflicts: Conflicts) -> tuple[str,
     chains, needs = _partial_order([(event,) for event in events], conflicts)
     names = [events[chain[0]].client for chain in chains]
 
-    @cache
-    def best(done: tuple[int, ...], last: int) -> tuple[int, tuple[int, ...]]:
-        found = []
-        for c, chain in enumerate(chains):
-            if _ready(chain, needs, done, c):
-                changes, rest = best(_advance(done, c), c)
-                found.append((changes + (c != last), (c, *rest)))
-        return min(found, default=(0, ()))
-
-    return tuple(names[c] for c in best((0,) * len(chains), -1)[1])
+    # By what has been made, and by whom the last of it: the fewest changes, and the first order with those.
+    best: dict[tuple[tuple[int, ...], int], tuple[int, tuple[int, ...]]] = {((0,) * len(chains), -1): (0, ())}
+    for _ in events:
+        further: dict[tuple[tuple[int, ...], int], tuple[int, tuple[int, ...]]] = {}
+        for (done, last), (changes, order) in best.items():
+            for c, chain in enumerate(chains):
+                if _ready(chain, needs, done, c):
+                    state, found = (_advance(done, c), c), (changes + (c != last), (*order, c))
+                    further[state] = min(found, further.get(state, found))
+        best = further
+    return tuple(names[c] for c in min(best.values())[1])
 
 
 def _partial_order(

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.exploring.conflicts import Conflicts
-from harness.exploring.orders import orders
+from harness.exploring.events import Event, StepKind, Transaction
+from harness.exploring.orders import fewest_switches, orders
 from tests.exploring.simulator import (
     Op,
     Program,
@@ -143,3 +144,14 @@ def test_a_bound_on_preemptions_says_what_it_left_out(bound: int) -> None:
     assert max(trace.preemptions for trace in found.traces) <= bound
     assert found.search is not None
     assert found.search.cut
+
+
+def test_a_schedule_may_be_longer_than_the_stack_is_deep() -> None:
+    """A client that polls for a lock makes thousands of steps, one after another in one order only."""
+    one = Transaction("one", 0)
+    events = [
+        Event(client="one", kind=StepKind.EXECUTE, label="poll", transaction=one, decision=number)
+        for number in range(1100)
+    ]
+    assert orders(events, READ_COMMITTED) == 1
+    assert fewest_switches(events, READ_COMMITTED) == ("one",) * 1100
