@@ -53,6 +53,8 @@ _SECONDS = 120.0
 _TIMEOUT = 10.0
 _STATEMENTS = ("execute", "whole")
 _LONGEST_ROUND = 4
+_MANY = 9
+"""Rounds of the same steps that a person would not want to read."""
 _AGAIN = "and so on, again and again"
 NOT_SHOWN = "no order of statements shows it: "
 
@@ -170,7 +172,9 @@ def _folded(steps: Sequence[Step]) -> tuple[tuple[Step, ...], frozenset[int]]:
     repeated: set[int] = set()
     place = 0
     while place < len(steps):
-        length = next((each for each in range(1, _LONGEST_ROUND + 1) if _rounds(steps, place, each) > 2), 0)
+        length = next(
+            (each for each in range(1, _LONGEST_ROUND + 1) if _rounds(steps, place, each) > _MANY), 0
+        )
         if length:
             left += steps[place : place + length]
             repeated.add(len(left) - 1)
