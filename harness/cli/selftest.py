@@ -33,8 +33,8 @@ _SCHEDULES = 300
 _SECONDS = 6.0
 """What each engine may take for one scenario: specimens are many, and some make every buyer wait."""
 _RIGHT_DRAWING = 4.0
-_RIGHT_ROUNDS = 10
-_RIGHT_SCHEDULES = 20
+_RIGHT_ROUNDS = 6
+_RIGHT_SCHEDULES = 12
 """A right specimen has many scenarios, so there is less of each: runs of a burst, schedules, and seconds for
 what draws its own programs, which has one scenario for all that the target supports."""
 _FREE = "anything"
