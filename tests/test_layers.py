@@ -33,6 +33,7 @@ PURE_MODULES = {
     "harness.errors",
     "harness.laws",
     "harness.model",
+    "heapq",
     "itertools",
     "operator",
     "typing",

@@ -23,7 +23,7 @@ from harness.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.model import Client, Operation, Program
 
@@ -37,6 +37,12 @@ class Recorder:
     """The target's name for what a person has reserved of a ticket type, as answered last."""
     holds: dict[tuple[str, str], str] = field(default_factory=dict)
     """The target's name for what is held for a person of a ticket type, as answered last."""
+    heard: Callable[[Call], None] | None = None
+    """Told of every call that is added."""
+
+    def heard_by(self, heard: Callable[[Call], None]) -> Recorder:
+        """Return a recorder of the same run that also tells somebody."""
+        return replace(self, heard=heard)
 
     def resolve(self, operation: Operation) -> Operation:
         """Fill in the reservation or the hold that an operation is about."""
@@ -55,6 +61,8 @@ class Recorder:
     def record(self, call: Call) -> None:
         """Add a call, and remember the names that its answer gave."""
         self.calls.append(call)
+        if self.heard is not None:
+            self.heard(call)
         answer = call.answer
         match call.operation:
             case (Reserve() | Confirm()) as operation if answer.reservation is not None:

@@ -41,7 +41,7 @@ from harness.exploring.events import (
     without_constants,
 )
 from harness.exploring.monitor import asks_for_row_locks
-from harness.model import Incident, IncidentKind
+from harness.model import Incident, IncidentKind, Outcome
 from harness.wire import PROCEED, Kind
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from harness.driving.program import Recorder
     from harness.exploring.monitor import Monitor
-    from harness.model import Client, Program
+    from harness.model import Call, Client, Program
     from harness.wire import Decision, Result, SessionInfo, Statement
 
 _LOOKS_AT_LOCKS = re.compile(r"skip\s+locked|nowait|pg_try_advisory|lock_timeout", re.IGNORECASE)
@@ -115,6 +115,8 @@ class _Actor:
     points: list[_Point] = field(default_factory=list)
     task: asyncio.Task[bool] | None = None
     transactions: int = 0
+    asked: int = 0
+    """Statements of the operation that is under way."""
     waiting: _Session | None = None
     """The session on which it waits for a lock."""
     outside: bool = False
@@ -212,6 +214,8 @@ class Conductor:
         self._shown = 0
         self.coarse = 0
         """Statements that could only be held together with others or with their commit."""
+        self.silent = 0
+        """Answers given without a look at the database, so that nothing says when they were true."""
         self.incidents: list[Incident] = []
         """What laws are judged on, in the order in which it happened."""
 
@@ -372,6 +376,7 @@ class Conductor:
             self._memory.fans_out = self.unordered = True
         point = _Point(statement, commits, asyncio.get_running_loop().create_future())
         owner.points.append(point)
+        owner.asked += 1
         owner.outside = False
         self._changed.set()
         await point.go
@@ -395,6 +400,11 @@ class Conductor:
     async def _start(
         self, actor: _Actor, sale: Any, phase: int, recorder: Recorder, patience: Patience
     ) -> None:
+        def answered(call: Call) -> None:
+            # A refusal of what makes no sense is true at any time.
+            self.silent += not actor.asked and call.outcome is not Outcome.INVALID
+            actor.asked = 0
+
         gate = OpenGate()
         actor.task = asyncio.create_task(
             drive_program(
@@ -402,7 +412,7 @@ class Conductor:
                 sale,
                 actor.program,
                 phase=phase,
-                recorder=recorder,
+                recorder=recorder.heard_by(answered),
                 gate=gate,
                 patience=patience,
             )

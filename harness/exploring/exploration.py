@@ -19,6 +19,7 @@ from harness.exploring.conductor import DivergedError
 from harness.exploring.orders import orders
 from harness.exploring.pct import draw
 from harness.exploring.search import Search, is_repetition
+from harness.model import Cancel, ReserveGroup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from harness.exploring.events import Event, Trace
     from harness.exploring.search import Sleep, Task
     from harness.exploring.stage import Chooser, Performance, Stage
-    from harness.model import Phase, Scenario
+    from harness.model import Operation, Phase, Scenario
 
 
 Ending: TypeAlias = "tuple[object, ...]"
@@ -272,17 +273,25 @@ def ending(performance: Performance) -> Ending:
 def alike(scenario: Scenario, phase: Phase) -> list[list[str]]:
     """Group the clients of a phase that are interchangeable: the same program, but for who the person is.
 
-    Persons who act in other programs too are taken for the individuals they are.
+    Persons whom other programs name too are taken for the individuals they are.
     """
-    acting: dict[str, int] = {}
+    named: Counter[str] = Counter()
     for program in scenario.programs():
-        for person in {operation.person for operation in program.operations}:
-            acting[person] = acting.get(person, 0) + 1
+        named.update({person for operation in program.operations for person in _people(operation)})
     groups: dict[object, list[str]] = {}
     for program in phase.programs:
         key = tuple(
-            replace(operation, person="" if acting[operation.person] == 1 else operation.person)
+            replace(operation, person="" if named[operation.person] == 1 else operation.person)
             for operation in program.operations
         )
         groups.setdefault(key, []).append(program.client)
     return list(groups.values())
+
+
+def _people(operation: Operation) -> Iterator[str]:
+    """Yield everybody whom an operation is about."""
+    yield operation.person
+    if isinstance(operation, ReserveGroup):
+        yield from operation.members
+    if isinstance(operation, Cancel) and operation.whose is not None:
+        yield operation.whose

@@ -140,7 +140,7 @@ class Session:
             stuck=stuck,
             isolation=conductor.isolation,
             overtaken=conductor.overtaken,
-            opaque=bool(conductor.coarse) or conductor.unordered,
+            opaque=bool(conductor.coarse or conductor.silent) or conductor.unordered,
         )
 
     async def evidence(self, scenario: Scenario) -> Evidence:

@@ -77,7 +77,7 @@ class Ledger:
 
         :raises ValueError: when no table is named, or one twice.
         """
-        names = [table.table for table in (*self.stock, *self.rows)]
+        names = [table.table for table in self.stock] + [table.table for table in self.rows]
         if not names:
             raise ValueError("a ledger needs at least one table")
         if len(set(names)) != len(names):

@@ -95,8 +95,8 @@ class State:
 
         More forgiving than :meth:`apply`, where right systems differ: any true reason for a refusal will do,
         ``invalid`` and ``retryable`` need none (a target may have rules of its own, and nothing happened);
-        something asked for again may be accepted again if nothing comes of it; a hold of one's own need not
-        stand in the way of a reservation; and the line need not be refused while something remains. After
+        something asked for again, or taken back that is not there, may be accepted if nothing comes of it; a hold
+        of one's own need not stand in the way of a reservation, a place in the line may; and the line need not be refused while something remains. After
         ``unknown`` it has happened or not.
         """
         match answer.outcome:
@@ -109,6 +109,7 @@ class State:
                 return (self,)
             case _:
                 true = any(refusal.outcome is answer.outcome for refusal in self._refusals(operation))
+                true = true or (answer.outcome is Outcome.DUPLICATE and self._waits_already(operation))
                 return (self,) if true else ()
 
     def remaining(self, ticket: str) -> int:
@@ -218,7 +219,7 @@ class State:
         return (after,)
 
     def _is_repetition(self, operation: Operation, answer: Answer) -> bool:
-        """Say whether this was done before, and the answer only repeats that."""
+        """Say whether nothing was left to do: it was done before, or what it takes away is not there."""
         match operation:
             case Reserve() | Confirm():
                 return any(
@@ -227,7 +228,7 @@ class State:
                 )
             case Cancel():
                 mine = operation.whose in (None, operation.person)
-                return mine and operation.reservation in self.ended and self._reservation(operation) is None
+                return mine and self._reservation(operation) is None
             case Hold():
                 return any(
                     answer.reservation in (None, entry.reservation) and _is(entry, operation)
@@ -237,9 +238,20 @@ class State:
                 paid = any(entry.reservation == operation.reservation for entry in self.refunded)
                 return paid and self._reservation(operation) is None
             case Release():
-                return operation.hold in self.issued and self._hold(operation) is None
+                return self._hold(operation) is None
+            case LeaveWaitlist():
+                return not any(_is(entry, operation) for entry in self.waiting)
             case _:
                 return False
+
+    def _waits_already(self, operation: Operation) -> bool:
+        """Say whether somebody waits in line for what is asked for, which a right system may take for theirs."""
+        ticket = self._named().get(operation.ticket)
+        return (
+            isinstance(operation, Reserve | Hold | ReserveGroup)
+            and ticket is not None
+            and any(self._waits(person, ticket) for person in _asked_for(operation)[0])
+        )
 
     def _is_pardoned(self, operation: Operation, refusal: Answer) -> bool:
         """Say whether a right system may accept this all the same."""

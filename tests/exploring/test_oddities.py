@@ -8,6 +8,7 @@ import pytest
 
 from harness.driving.trial import Settings
 from harness.model import Verdict
+from harness.specimens import SPECIMENS
 from tests.driving.judging import shipped
 from tests.exploring import oddities
 from tests.exploring.exploring import explorer_of
@@ -34,6 +35,16 @@ async def explored(
 
 def laws_broken(check: Check) -> set[str]:
     return {violation.law for violation in check.violations}
+
+
+async def test_an_answer_that_asks_the_database_nothing_keeps_a_space_open(
+    server: Server, tmp_path: Path
+) -> None:
+    """It happens at no step, so whether it was true after a commit is in none of the orders."""
+    target = SPECIMENS.get("cached_availability").target
+    check = await explored(server, tmp_path, target, scenario="availability_during_rush")
+    assert check.schedules
+    assert not check.exhausted
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,8 @@ ANSWERS: list[tuple[str, list[Operation], Operation, Answer, int]] = [
     ("perhaps", [], general(Reserve), UNKNOWN, 2),
     ("cannot have happened", SOLD_OUT, general(Reserve), UNKNOWN, 1),
     ("after its own hold", HELD, general(Reserve), OK, 1),
-    ("a second one", BOUGHT, general(Reserve), OK, 0),
+    ("a second one", BOUGHT, general(Reserve), Answer(Outcome.ACCEPTED, reservation="ada#2"), 0),
+    ("perhaps the same one again", BOUGHT, general(Reserve), OK, 1),
     ("the same one again", BOUGHT, general(Reserve), Answer(Outcome.ACCEPTED, reservation="ada#1"), 1),
     ("cancelled again", [*BOUGHT, general(Cancel)], general(Cancel, reservation="ada#1"), OK, 1),
     ("somebody else's", BOUGHT, BY_BEN, OK, 0),
@@ -259,7 +260,7 @@ def test_the_names_are_the_targets_own() -> None:
     (state,) = opening(STOCK).follow(general(Hold), Answer(Outcome.ACCEPTED, reservation="h1"))
     (state,) = state.follow(general(Confirm, hold="h1"), Answer(Outcome.ACCEPTED, reservation="r1"))
     assert state.standing == {Entry(ticket="general", person="ada", reservation="r1")}
-    assert state.follow(general(Confirm, hold="h2"), Answer(Outcome.ACCEPTED)) == ()
+    assert state.follow(general(Confirm, hold="h2"), Answer(Outcome.ACCEPTED, reservation="r2")) == ()
 
 
 def _built(kind: Any) -> st.SearchStrategy[Any]:
