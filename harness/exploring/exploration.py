@@ -22,7 +22,7 @@ from harness.exploring.search import Search, is_repetition
 from harness.model import Cancel, ReserveGroup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from harness.exploring.conflicts import Conflicts
     from harness.exploring.events import Event, Trace
