@@ -72,8 +72,10 @@ class Ran:
     """The strongest level that any transaction was seen to use."""
     overtaken: bool
     """The line for a lock was not kept; see the conductor."""
+    unordered: bool
+    """Something happened in an order nobody chose."""
     opaque: bool
-    """Something could only be held together with something else, or happened in an order nobody chose."""
+    """That, or something could only be held together with something else."""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,7 @@ class Session:
             stuck=stuck,
             isolation=conductor.isolation,
             overtaken=conductor.overtaken,
+            unordered=conductor.unordered,
             opaque=bool(conductor.coarse or conductor.silent) or conductor.unordered,
         )
 
