@@ -3,6 +3,10 @@
 As long as every counter has some, buyers of different counters do not wait for each other. When one is
 empty, all are locked, in order, and what is missing is taken wherever it is; only then it can be said that
 it is sold out, since nobody moves meanwhile. Right.
+
+An UPDATE that waited for a row, and then found that it no longer matches, keeps that row locked all the same.
+So the first try is made under a savepoint, whose undoing lets go of it; else two buyers of two empty counters
+would each hold one and wait for the other's.
 """
 
 from __future__ import annotations
@@ -30,12 +34,23 @@ class ShardedCounter(ShardedShop):
         """Insert; take from mine, else from all."""
         async with db.transaction():
             answer = await insert_rsvp(db, ticket, operation)
-            mine = shard_of(operation.person)
-            if not await take_from_shard(db, ticket, mine, operation.quantity) and not await _take_from_all(
-                db, ticket, operation.quantity
+            if not (
+                await _take_from_mine(db, ticket, operation)
+                or await _take_from_all(db, ticket, operation.quantity)
             ):
                 raise NoneLeftError
             return answer
+
+
+async def _take_from_mine(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> bool:
+    """Take from the person's own counter, or leave it as unlocked as it was."""
+    try:
+        async with db.transaction():
+            if not await take_from_shard(db, ticket, shard_of(operation.person), operation.quantity):
+                raise NoneLeftError
+    except NoneLeftError:
+        return False
+    return True
 
 
 async def _take_from_all(db: asyncpg.Connection, ticket: Ticket, quantity: int) -> bool:
