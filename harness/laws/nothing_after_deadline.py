@@ -42,7 +42,7 @@ def _late(evidence: Evidence, ticket: TicketType) -> Iterator[str]:
 
 def _needs(evidence: Evidence) -> str | None:
     if not any(ticket.closed for ticket in evidence.scenario.tickets):
-        return "the scenario has no ticket type whose sale has ended"
+        return "the sale of no ticket type has ended in this scenario"
     return None
 
 

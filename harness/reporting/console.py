@@ -259,7 +259,7 @@ def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[Renderabl
         if check.violations:
             yield from _violations(check, folder, lanes)
     yield from _lines("explored", _explored(report))
-    yield from _lines("not judged", _not_judged(report), "dim")
+    yield from _lines("not judged", words.lines_not_judged(report), "dim")
     yield from _lines(
         "not run", (_skipped(skip.scenario, skip.engine, skip.reason) for skip in report.not_run)
     )
@@ -295,11 +295,6 @@ def _violation(violation: Violation, check: Check, folder: Path) -> Iterable[Tex
         yield Text(f"    evidence: {one_line(str(folder / violation.evidence))}", "dim")
     if violation.replay:
         yield Text(f"    again:    oversell replay {one_line(violation.replay)}", "dim")
-
-
-def _not_judged(report: Report) -> Iterable[str]:
-    for (law, reason), titles in words.not_judged(report.checks).items():
-        yield f"{law}: {reason or 'no reason given'} ({words.where(titles, report)})"
 
 
 def _skipped(scenario: str, engine: str, reason: str) -> str:

@@ -157,11 +157,7 @@ def _skipped(skip: NotRun) -> str:
 
 
 def _not_judged(report: Report) -> Iterable[str]:
-    def line(item: tuple[tuple[str, str], tuple[str, ...]]) -> str:
-        (law, reason), titles = item
-        return escape(f"{law}: {reason or 'no reason given'} ({words.where(titles, report)})")
-
-    return _bullets("Not judged", list(words.not_judged(report.checks).items()), line)
+    return _bullets("Not judged", words.lines_not_judged(report), escape)
 
 
 def _bullets(heading: str, items: Sequence[T], line: Callable[[T], str]) -> Iterable[str]:

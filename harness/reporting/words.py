@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from harness.model import Check, Operation, Report, Violation
 
+_NOT_HERE = "in this scenario"
+"""How a law's reason ends when the scenario is about something else."""
+
 MEANINGS = {
     Verdict.SAFE: "every law held on evidence that could have shown otherwise",
     Verdict.VIOLATED: "a law was broken, and the evidence is on disk",
@@ -132,6 +135,29 @@ def not_judged(checks: Iterable[Check]) -> Mapping[tuple[str, str], tuple[str, .
         for law in _laws(check, Judgement.NOT_JUDGED):
             found.setdefault((law, check.laws[law].reason), []).append(check_title(check))
     return {key: tuple(titles) for key, titles in found.items()}
+
+
+def lines_not_judged(report: Report) -> list[str]:
+    """Return what was not judged, one line for each law and reason.
+
+    That nothing of the kind happens in a scenario is no news where it happens in another one; laws that no
+    scenario at all is about share one line.
+    """
+    judged = {
+        law
+        for check in report.checks
+        for law, result in check.laws.items()
+        if result.judgement is not Judgement.NOT_JUDGED
+    }
+    lines, idle = [], []
+    for (law, reason), titles in not_judged(report.checks).items():
+        if not reason.endswith(_NOT_HERE):
+            lines.append(f"{law}: {reason or 'no reason given'} ({where(titles, report)})")
+        elif law not in judged and law not in idle:
+            idle.append(law)
+    if idle:
+        lines.append(f"{', '.join(idle)}: nothing of the kind happens in these scenarios")
+    return lines
 
 
 def where(titles: tuple[str, ...], report: Report) -> str:

@@ -327,7 +327,7 @@ def test_a_law_that_cannot_be_judged_says_why() -> None:
         "waitlist_is_served": "nobody waits in line in this scenario",
         "counters_agree_with_rows": "the target keeps no count of what it sold",
         "no_leak": "the target keeps no number of what remains",
-        "nothing_after_deadline": "the scenario has no ticket type whose sale has ended",
+        "nothing_after_deadline": "the sale of no ticket type has ended in this scenario",
         "one_per_person": "the target's rows cannot be read",
         "refused_not_in_books": "the target's rows cannot be read",
     }
