@@ -31,7 +31,7 @@ from harness.model.history import Explained, parts
 from harness.model.operations import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from harness.model import Call, Entry, Evidence, TicketType
     from harness.model.history import Finding, Part
@@ -58,10 +58,14 @@ def explain(
 
 
 def told(finding: Finding, calls: Iterable[Call]) -> str:
-    """Return what was found out about an unexplainable history in words, times from its first call on."""
+    """Return what was found out about an unexplainable history in words, times since its start."""
     start = min((call.invoked for call in calls), default=0)
-    what = "" if finding.call is None else f"nothing explains {_told(finding.call, start)}; "
-    around = "; ".join(_told(call, start) for call in finding.around if call is not finding.call)
+    return _sentence(finding, lambda moment: f"{(moment - start) / 1e6:.3f} ms")
+
+
+def _sentence(finding: Finding, when: Callable[[int], str]) -> str:
+    what = "" if finding.call is None else f"nothing explains {_told(finding.call, when)}; "
+    around = "; ".join(_told(call, when) for call in finding.around if call is not finding.call)
     beside = f" Around it, in the order of invocation: {around}." if around else ""
     return f"{what}{finding.reason}.{beside}"
 
@@ -103,7 +107,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
     undecided = ""
     for finding in explain(evidence.scenario.tickets, evidence.history, evidence.books):
         if finding.explained is Explained.NO:
-            yield _violation(finding, evidence)
+            yield _violation(finding)
             undecided = ""
             return
         if finding.explained is Explained.UNDECIDED:
@@ -112,22 +116,32 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         raise UndecidedError(undecided)
 
 
-def _violation(finding: Finding, evidence: Evidence) -> Violation:
+def _violation(finding: Finding) -> Violation:
     ticket = f"{finding.ticket}: " if finding.ticket else ""
     buyers = () if finding.call is None else (finding.call.operation.person,)
     return Violation(
         law=LAW.name,
-        message=f"{ticket}{told(finding, evidence.history)}",
+        message=f"{ticket}{_sentence(finding, _places(finding))}",
         ticket=finding.ticket,
         buyers=buyers,
     )
 
 
-def _told(call: Call, start: int) -> str:
-    """Return a call in words: ``ada's reserve (12.300 to 14.000 ms) was accepted``."""
+def _places(finding: Finding) -> Callable[[int], str]:
+    """Return what numbers the moments of the calls that are told about.
+
+    Their times differ from run to run; the same violation has to read the same.
+    """
+    calls = (*finding.around, *(() if finding.call is None else (finding.call,)))
+    moments = {moment for call in calls for moment in (call.invoked, call.completed) if moment is not None}
+    places = {moment: place for place, moment in enumerate(sorted(moments), start=1)}
+    return lambda moment: f"moment {places[moment]}"
+
+
+def _told(call: Call, when: Callable[[int], str]) -> str:
+    """Return a call in words: ``ada's reserve (moment 1 to moment 4): accepted``."""
     operation, answer = call.operation, call.answer
-    begun = (call.invoked - start) / 1e6
-    over = "no answer" if call.completed is None else f"{(call.completed - start) / 1e6:.3f} ms"
+    over = "no answer" if call.completed is None else when(call.completed)
     numbers = "".join(
         f", {value} {what}" for what in ("remaining", "sold") if (value := getattr(answer, what)) is not None
     )
@@ -135,7 +149,7 @@ def _told(call: Call, start: int) -> str:
     much = "" if quantity == 1 else f" of {quantity}"
     outcome = answer.outcome.value.replace("_", " ")
     kind = kind_of(operation).replace("_", " ")
-    return f"{operation.person}'s {kind}{much} ({begun:.3f} to {over}): {outcome}{numbers}"
+    return f"{operation.person}'s {kind}{much} ({when(call.invoked)} to {over}): {outcome}{numbers}"
 
 
 LAW = Law(name="linearizable", doc=__doc__ or "", judge=_judge)
