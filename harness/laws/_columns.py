@@ -37,6 +37,12 @@ class Columns:
     """By source, calls that make no sense before another one: what gives back what that one may have taken.
     The walk heeds it where it has a choice; that an order is right is shown by other means."""
 
+    @classmethod
+    def of(cls, initial: int, columns: Iterable[list[int]], after: dict[int, int] | None = None) -> Columns:
+        """Return columns given one after the other, in the order of the fields above."""
+        kind, amount, invoked, ended, optional, source = columns
+        return cls(initial, kind, amount, invoked, ended, optional, source, after or {})
+
     def add(self, kind: int, amount: int, invoked: int, ended: int, optional: bool, source: int) -> None:
         """Append a row."""
         self.kind.append(kind)
@@ -62,18 +68,22 @@ class Columns:
         """Return the rows that are not gone, in the order of invocation."""
         columns = (self.kind, self.amount, self.invoked, self.ended, self.optional, self.source)
         keep = [kind != GONE for kind in self.kind]
-        kept = Columns(self.initial, *(list(compress(column, keep)) for column in columns), self.after)
+        kept = Columns.of(self.initial, (list(compress(column, keep)) for column in columns), self.after)
         order = sorted(range(len(kept)), key=kept.invoked.__getitem__)
         if order == list(range(len(kept))):
             return kept
         columns = (kept.kind, kept.amount, kept.invoked, kept.ended, kept.optional, kept.source)
-        return Columns(self.initial, *([column[row] for row in order] for column in columns), self.after)
+        return Columns.of(self.initial, ([column[row] for row in order] for column in columns), self.after)
 
     def part(self, rows: list[int], initial: int) -> Columns:
-        """Return only these rows, with so many units before them; their sources are these rows' places."""
+        """Return only these rows, with so many units before them; their sources are their places in ``rows``.
+
+        What is optional never ends in them.
+        """
         columns = (self.kind, self.amount, self.invoked, self.ended, self.optional)
-        picked = ([column[row] for row in rows] for column in columns)
-        return Columns(initial, *picked, list(range(len(rows))))
+        kind, amount, invoked, ended, optional = ([column[row] for row in rows] for column in columns)
+        ended = [NEVER if may_not else end for end, may_not in zip(ended, optional, strict=True)]
+        return Columns.of(initial, [kind, amount, invoked, ended, optional, list(range(len(rows)))])
 
     @property
     def single(self) -> bool:
@@ -94,13 +104,10 @@ class Columns:
         if sum(times) > most:
             return None
         rows = [row for row, count in enumerate(times) for _ in range(count)]
-        return Columns(
-            self.initial,
-            [self.kind[row] for row in rows],
-            [1 if self.kind[row] in (TAKE, GIVE) else self.amount[row] for row in rows],
-            *([column[row] for row in rows] for column in (self.invoked, self.ended, self.optional)),
-            rows,
-        )
+        times_of = ([column[row] for row in rows] for column in (self.invoked, self.ended, self.optional))
+        kinds = [self.kind[row] for row in rows]
+        amounts = [1 if self.kind[row] in (TAKE, GIVE) else self.amount[row] for row in rows]
+        return Columns.of(self.initial, [kinds, amounts, *times_of, rows])
 
     def __len__(self) -> int:
         return len(self.kind)

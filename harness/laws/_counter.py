@@ -247,7 +247,7 @@ class _Scan:
                 doubtful.add(operation.person)
         for ticket in self._part.tickets:
             flat = rows[ticket.name]
-            self.columns[ticket.name] = Columns(ticket.initial, *(flat[number::6] for number in range(6)))
+            self.columns[ticket.name] = Columns.of(ticket.initial, (flat[number::6] for number in range(6)))
         self._read_sales()
 
     def sale(self, call: Call, begin: int, end: int, at: int) -> bool:
@@ -259,18 +259,18 @@ class _Scan:
             if end < NEVER:
                 self._rows[ticket].extend((REFUSAL, units, begin, end, False, at))
             return True
+        held = isinstance(wanted, Hold)
+        if held:
+            self._mixed.add(ticket)
         until, standing, _, _, _ = self._people.get(person, _NOBODY)
         if until > begin:
             return False
         if outcome is Outcome.DUPLICATE:
             self._people[person] = (end, *self._people.get(person, _NOBODY)[1:])
             return standing != _FREE
-        held = isinstance(wanted, Hold)
         vain = isinstance(wanted, Reserve) and wanted.proof in _IN_VAIN
         if standing != _FREE or units < 1 or vain or ticket in self._closed:
             return False
-        if held:
-            self._mixed.add(ticket)
         self._people[person] = (end, _HELD if held else _STANDS, call.answer.reservation, units, ticket)
         self._rows[ticket].extend((TAKE, units, begin, end, end == NEVER, at))
         return True

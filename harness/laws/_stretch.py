@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.laws._columns import GIVE, READ, REFUSAL, TAKE
@@ -61,6 +61,13 @@ class Stretches:
         self._unit = columns.single
         self._sure = sum(map(bool, columns.optional)) == len(columns) - len(walk.by_end)
         """Whatever ends has happened."""
+        open_ended = {columns.source[row] for _, _, rows in walk.late for row in rows}
+        self._settled = all(
+            columns.kind[row] == GIVE and columns.after.get(columns.source[row]) in open_ended
+            for row in compress(walk.by_end, [columns.optional[row] for row in walk.by_end])
+        )
+        """Or it gives back what something of unknown outcome may have taken. Once it has ended, both have
+        happened, or the other one alone, or none: as if there were only that other one."""
         self._completed: list[int] = []
 
     def from_walk(self, start: Snapshot, until: int, width: int) -> Crossed:
@@ -75,11 +82,12 @@ class Stretches:
     def impassable(self, start: Snapshot, until: int, width: int) -> int | None:
         """Return a row of the stretch that nothing gets past, wherever it came from, if one is found.
 
-        With other amounts than one everything is taken and given unit by unit, which allows for more.
+        With other amounts than one everything is taken and given unit by unit, which allows for more. So does
+        it to let what ends, and may not have happened, happen at any time after its invocation.
         """
-        if not self._sure:
+        if not self._settled:
             return None
-        if self._unit:
+        if self._unit and self._sure:
             crossed = self._cross(start, dict.fromkeys(self._anything(start), ()), until, width)
             stuck = crossed.state is None and crossed.complete
             return self._walk.by_end[crossed.position] if stuck else None
@@ -370,7 +378,10 @@ class Stretches:
         if not self._completed:
             columns = self._walk.columns
             signs = {TAKE: -1, GIVE: 1, REFUSAL: 0, READ: 0}
-            changes = (signs[columns.kind[row]] * columns.amount[row] for row in self._walk.by_end)
+            changes = (
+                0 if columns.optional[row] else signs[columns.kind[row]] * columns.amount[row]
+                for row in self._walk.by_end
+            )
             self._completed = list(accumulate(changes, initial=columns.initial))
         return self._completed[position]
 

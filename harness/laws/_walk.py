@@ -109,6 +109,7 @@ class Walk:
                 takes.discard(row)
                 gives.discard(row)
                 continue
+            plan: tuple[int, ...]
             if what == GIVE:
                 plan = (row,)
             elif what == TAKE:

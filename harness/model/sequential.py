@@ -95,9 +95,9 @@ class State:
 
         More forgiving than :meth:`apply`, where right systems differ: any true reason for a refusal will do,
         ``invalid`` and ``retryable`` need none (a target may have rules of its own, and nothing happened);
-        something asked for again, or taken back that is not there, may be accepted if nothing comes of it; a hold
-        of one's own need not stand in the way of a reservation, a place in the line may; and the line need not be refused while something remains. After
-        ``unknown`` it has happened or not.
+        something asked for again, or taken back that is not there, may be accepted if nothing comes of it; a
+        hold of one's own need not stand in the way of a reservation, a place in the line may; and the line
+        need not be refused while something remains. After ``unknown`` it has happened or not.
         """
         match answer.outcome:
             case Outcome.ACCEPTED:
@@ -235,7 +235,10 @@ class State:
                     for entry in self.held
                 )
             case Refund():
-                paid = any(entry.reservation == operation.reservation for entry in self.refunded)
+                paid = any(
+                    _is(entry, operation) and operation.reservation in (None, entry.reservation)
+                    for entry in self.refunded
+                )
                 return paid and self._reservation(operation) is None
             case Release():
                 return self._hold(operation) is None
@@ -245,7 +248,7 @@ class State:
                 return False
 
     def _waits_already(self, operation: Operation) -> bool:
-        """Say whether somebody waits in line for what is asked for, which a right system may take for theirs."""
+        """Say whether somebody waits in line already, which a right system may take for a reservation."""
         ticket = self._named().get(operation.ticket)
         return (
             isinstance(operation, Reserve | Hold | ReserveGroup)

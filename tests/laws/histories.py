@@ -107,12 +107,12 @@ def planted(random: Random, history: History) -> History:
     read = ReadAvailability(ticket=ticket.name, person=NEWCOMER)
     begin, end = random.choice([(first - 3, first - 1), (last + 1, last + 3), (first + 1, last + 2)])
     most = max([ticket.initial, *capacities])
-    wrong = [
+    wrong: list[tuple[Operation, Answer, int, int]] = [
         (read, Answer(Outcome.ACCEPTED, remaining=most + 1), begin, end),
         (newcomer, Answer(Outcome.DUPLICATE), begin, end),
         (read, Answer(Outcome.ACCEPTED, remaining=ticket.initial + 1), first - 3, first - 1),
         (replace(newcomer, quantity=most + 1), Answer(Outcome.ACCEPTED), begin, end),
-        (Cancel(ticket=ticket.name, person=NEWCOMER), Answer(Outcome.ACCEPTED), begin, end),
+        (Cancel(ticket=ticket.name, person=NEWCOMER, whose="ada"), Answer(Outcome.ACCEPTED), begin, end),
     ]
     if ticket.initial:
         wrong.append((newcomer, Answer(Outcome.SOLD_OUT), first - 3, first - 1))

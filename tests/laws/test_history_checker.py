@@ -59,6 +59,21 @@ def test_the_fast_path_and_the_exact_search_agree() -> None:
     assert by_fast[UNDECIDED] < 700, "the fast path leaves too much to the exact search"
 
 
+def test_they_agree_where_the_fast_path_has_to_go_back_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps one state, in stretches of one completion, so that it proves a no from the middle."""
+    short_stretches(monkeypatch, 1)
+    for number in range(20_000, 23_000):
+        how, history = drawn(seeded(number))
+        assert set(both(history)) != {YES, NO}, f"they differ about {how} history {number}"
+
+
+def short_stretches(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Have the walk keep a snapshot after so many completions, and the sweeps so many states."""
+    monkeypatch.setattr(harness.laws._walk, "STRETCH", length)
+    monkeypatch.setattr(harness.laws._sweep, "_WIDTH", length)
+    monkeypatch.setattr(harness.laws._sweep, "_BEYOND", 2)
+
+
 def columns(random: Random, rows: int, units: int) -> Columns:
     """Draw rows at random, right or wrong, with some that never end and some optional ones that do."""
     length, longest = random.randint(rows, 4 * rows), random.randint(2, 14)
@@ -111,9 +126,7 @@ def test_a_sweep_finds_moments_when_there_are_some(
 ) -> None:
     """Also when it keeps few states and goes back in short stretches, so that it has to go back often."""
     if stretch < 256:
-        monkeypatch.setattr(harness.laws._walk, "STRETCH", stretch)
-        monkeypatch.setattr(harness.laws._sweep, "_WIDTH", stretch)
-        monkeypatch.setattr(harness.laws._sweep, "_BEYOND", 2)
+        short_stretches(monkeypatch, stretch)
     said: Counter[bool] = Counter()
     for number in range(3_000):
         random = seeded(number)
