@@ -161,9 +161,8 @@ class _Reader:
             self._refuse("an invoke needs an operation, an object with a kind")
         for name, value in data.items():
             expected = _TYPES.get(name, str)
-            fits = type(value) is expected and (
-                expected is not list or all(isinstance(each, str) for each in value)
-            )
+            strings = not isinstance(value, list) or all(isinstance(each, str) for each in value)
+            fits = type(value) is expected and strings
             if not fits and not (value is None and name in ("reservation", "hold", "whose")):
                 self._refuse(f"the operation's {name} cannot be {value!r}")
         try:

@@ -73,7 +73,9 @@ class Peer:
 
     def buyer(self) -> HttpClient:
         """Return a buyer who talks to it; there is no database behind."""
-        return HttpClient(self.connection(), LiveNumbers(self.address), "postgresql://nobody@127.0.0.1:1/none")
+        return HttpClient(
+            self.connection(), LiveNumbers(self.address), "postgresql://nobody@127.0.0.1:1/none"
+        )
 
 
 def has_head(data: bytes) -> bool:
