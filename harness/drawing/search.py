@@ -8,6 +8,7 @@ sees a target that changes its answers; that is asked afterwards, when what brok
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -22,24 +23,31 @@ from harness.drawing.bridge import StoppedError
 from harness.drawing.coverage import contenders, doubts, reached, sold_out
 from harness.drawing.machine import machine_class
 from harness.drawing.profiles import nothing_stored
+from harness.drawing.switches import Switch
 from harness.drawing.walk import DrawnPhase
 from harness.exploring.shrinking import most_telling
 from harness.laws import judge
 from harness.model import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.drawing.bridge import Bridge
     from harness.drawing.machine import DrawingMachine
     from harness.drawing.vocabulary import Vocabulary
     from harness.drawing.walk import Walk
     from harness.driving.tally import Tally
-    from harness.model import Evidence
+    from harness.model import Evidence, Operation
 
 Drawn: TypeAlias = "tuple[DrawnPhase, ...]"
-_LONGER = 3
-"""Times as many examples, and as much time, where something was not reached."""
+_MORE = 3
+"""Times as many examples are walked where something was not reached."""
+_LONGER = 5
+"""And times as many seconds, at most."""
+_OF_SHARE = 0.8
+"""Of the time that falls to a check, what drawing may take; the rest is for what comes after it."""
+_AT_ONCE = (Switch(1, 0), Switch(1, 0))
+"""Both have begun before either goes on."""
 _REMEMBERED, _EVERY = 5, 4
 """Walks that are walked again, to see whether the target does the same, and of how many each is one."""
 _REPRODUCTION = re.compile(r"@reproduce_failure\([^)]*\)")
@@ -73,7 +81,9 @@ class Search:
     """How many different examples are walked; ``None`` for as many as there is time for."""
     vocabulary: Vocabulary
     seconds: float
-    """For drawing examples; three times as long where something was not reached by then."""
+    """For drawing examples; up to five times as long where something was not reached by then."""
+    share: float = math.inf
+    """Seconds that fall to this check; drawing never takes longer, except for the tour."""
     shrinking: float
     """Seconds for making a failure small."""
     laws: tuple[str, ...] | None = None
@@ -90,17 +100,15 @@ class Search:
     """Why the one example that was to be drawn broke nothing."""
     held: deque[Walk] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """The last walks in which requests overlapped and every law held."""
-    until: float = field(init=False)
-    """The moment of the monotonic clock, in seconds, at which the time for drawing is over."""
+    _begun: float = field(default_factory=time.monotonic)
+    _touring: bool = False
+    _broken_on_tour: bool = False
+    """The tour broke the law, and nothing that Hypothesis drew has by now."""
     _last: Walk | None = None
     _shrinking_until: float = 0.0
     _held: set[Drawn] = field(default_factory=set)
     """Beginnings of examples after which every law held."""
     _failing: dict[Drawn, Walk] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Look at the clock."""
-        self.until = time.monotonic() + self.seconds
 
     def begin(self) -> _Example:
         """Begin an example.
@@ -109,18 +117,26 @@ class Search:
         """
         if self.law is None:
             self._stop_when_enough()
+        elif self._broken_on_tour and time.monotonic() > self._shrinking_until:
+            raise StoppedError
         self._last = self.walk()
         return _Example(self, self._last)
 
     def _stop_when_enough(self) -> None:
         """Stop when everything planned was walked, or the time is up; later where something was not reached.
 
+        So how busy the machine is decides how much is drawn, and not whether a pass says anything: the tour
+        is always walked in full, and where that was not enough there is more time.
+
         :raises StoppedError: when nothing more is to be walked.
         """
-        missing = any(doubts(self.tally.coverage, self.vocabulary))
-        most = None if self.examples is None else self.examples * (_LONGER if missing else 1)
-        over = time.monotonic() - self.until
-        self.cut = over > (self.seconds * (_LONGER - 1) if missing else 0)
+        if self._touring:
+            return
+        coverage = self.tally.coverage
+        missing = not coverage["overlapping_steps"] or any(doubts(coverage, self.vocabulary))
+        most = None if self.examples is None else self.examples * (_MORE if missing else 1)
+        limit = min(self.seconds * (_LONGER if missing else 1), self.share * _OF_SHARE)
+        self.cut = time.monotonic() - self._begun > limit
         if self.cut or (most is not None and self.tally.runs >= most):
             raise StoppedError
 
@@ -137,7 +153,7 @@ class Search:
             test = hypothesis.reproduce_failure(*drawing.reproduce)(test)
         try:
             if drawing.reproduce is None:
-                self._tour()
+                self._guided_tour()
             with nothing_stored():
                 # Any callable that makes a machine will do, whatever the annotation says.
                 run_state_machine_as_test(test, settings=drawing.settings)  # type: ignore[arg-type]
@@ -150,13 +166,28 @@ class Search:
         except StoppedError:
             return
 
-    def _tour(self) -> None:
-        """Walk examples that use everything, one operation after the other, before any is drawn."""
-        for tour in self.vocabulary.tours():
-            example = self.begin()
-            for operation in tour:
-                example.run(DrawnPhase((Program("client-1", (operation,)),), ()))
-            example.count()
+    def _guided_tour(self) -> None:
+        """Walk examples that use everything before any is drawn; where one breaks a law, look for that only.
+
+        A tour is long, and Hypothesis cannot make smaller what it did not draw.
+        """
+        self._touring = True
+        try:
+            for tour in self._tours():
+                example = self.begin()
+                for phase in tour:
+                    example.run(phase)
+                example.count()
+        except BrokenError:
+            self._broken_on_tour = True
+        finally:
+            self._touring = False
+
+    def _tours(self) -> Iterator[Sequence[DrawnPhase]]:
+        """Yield every kind of operation, one after the other, and then a race of two."""
+        yield from ([_phase(operation) for operation in tour] for tour in self.vocabulary.tours())
+        before, rivals = self.vocabulary.race()
+        yield [*map(_phase, before), _phase(*rivals)]
 
     def _not_reproduced(self, error: Exception) -> None:
         """Keep what there is of the one example that was to break a law, and did not."""
@@ -202,6 +233,7 @@ class Search:
     def _break(self, walk: Walk) -> NoReturn:
         """Tell Hypothesis, always from the same line: by that it knows that it is the same failure."""
         self.broken = walk
+        self._broken_on_tour = False
         raise BrokenError
 
     def count(self, walk: Walk, evidence: Evidence) -> None:
@@ -250,6 +282,12 @@ class _Example:
         hypothesis.target(float(contenders(evidence)), label="calls that want the last units at once")
         hypothesis.target(float(sum(ran.waits for ran in self.walk.seen)), label="waits for a lock")
         hypothesis.target(float(sold_out(evidence)), label="times the stock ran out")
+
+
+def _phase(*operations: Operation) -> DrawnPhase:
+    """Return a phase of these at once, each by a client of its own."""
+    programs = tuple(Program(f"client-{number}", (each,)) for number, each in enumerate(operations, start=1))
+    return DrawnPhase(programs, _AT_ONCE if len(programs) > 1 else ())
 
 
 def _reproduction(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.model import (
@@ -64,7 +65,7 @@ class Moment:
     """After those and what is pending, one after the other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Vocabulary:
     """See the module."""
 
@@ -78,14 +79,29 @@ class Vocabulary:
     strangers: bool = False
     """Somebody may try to cancel what is somebody else's."""
 
+    @cached_property
+    def selling_out(self) -> Sequence[Operation]:
+        """The fewest purchases that take everything of a ticket type; none where the people cannot."""
+        start = opening(self.tickets)
+        on_sale = [each.name for each in self.tickets if each.initial > 0 and not each.closed]
+        ways: deque[tuple[State, tuple[Operation, ...]]] = deque([(start, ())])
+        seen = {start}
+        while ways and len(seen) < _LOOKED_AT:
+            state, way = ways.popleft()
+            if any(state.remaining(name) <= 0 for name in on_sale):
+                return way
+            for kind in (each for each in self.kinds if each in _SELLING):
+                for operation in self._some(kind, state):
+                    after, _ = state.apply(operation)
+                    if after not in seen:
+                        seen.add(after)
+                        ways.append((after, (*way, operation)))
+        return ()
+
     @property
     def can_sell_out(self) -> bool:
         """Whether the people can take everything of some ticket type that is on sale."""
-        sells = any(kind in self.kinds for kind in _SELLING) and max(self.quantities) > 0
-        return sells and any(
-            0 < ticket.initial <= len(PEOPLE) * max(self.quantities) and not ticket.closed
-            for ticket in self.tickets
-        )
+        return bool(self.selling_out)
 
     def steps(self, most: int) -> int:
         """Return how many rules an example applies: few where nothing is given back, as it is soon over.
@@ -145,6 +161,21 @@ class Vocabulary:
                 state, _ = state.apply(operation)
             tours[-1] += way
         return [tour for tour in tours if tour]
+
+    def race(self) -> tuple[Sequence[Operation], tuple[Operation, Operation]]:
+        """Return two operations that get in each other's way, and what is to be done before them.
+
+        For the last units where something can sell out: whoever comes first takes them.
+        """
+        way = self.selling_out
+        state = opening(self.tickets)
+        for operation in way[:-1]:
+            state, _ = state.apply(operation)
+        moment = Moment(state, state)
+        first = way[-1] if way else self.operation(self.kinds[0], moment, ticket=0, person=0, variation=0)
+        number = next(at for at, each in enumerate(self.tickets) if each.name == first.ticket)
+        second = self.operation(type(first), moment, ticket=number, person=1, variation=0)
+        return way[:-1], (first, second)
 
     def _way_to(self, kind: type[Operation], start: State) -> Sequence[Operation]:
         """Return the fewest operations after which one of that kind is accepted, that one included."""
@@ -251,8 +282,11 @@ def vocabulary_of(scenario: Scenario, supports: Set[Feature]) -> Vocabulary:
     if ReserveGroup in used:
         sizes = sizes or (_GROUP,)
     most = max((*quantities, *sizes, 1))
+    # Who asks for more than is left is sold out, whoever it is: to be refused for another reason, what is
+    # wanted has to be there.
+    enough = 2 * most if Outcome.DUPLICATE in scenario.reaches else most + 1
     return Vocabulary(
-        tickets=tuple(_scaled(ticket, most) for ticket in scenario.tickets),
+        tickets=tuple(_scaled(ticket, max(enough, _STOCK)) for ticket in scenario.tickets),
         kinds=tuple(kind for kind in FEATURE_OF if kind in used),
         quantities=quantities or (1,),
         sizes=tuple(min(size, len(PEOPLE)) for size in sizes) or (_GROUP,),
@@ -261,9 +295,8 @@ def vocabulary_of(scenario: Scenario, supports: Set[Feature]) -> Vocabulary:
     )
 
 
-def _scaled(ticket: TicketType, most: int) -> TicketType:
+def _scaled(ticket: TicketType, enough: int) -> TicketType:
     """Return a ticket type of which the second or third buyer gets the last unit."""
-    enough = _STOCK if most == 1 else most + 1
     return replace(ticket, initial=min(ticket.initial, enough))
 
 

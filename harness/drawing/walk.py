@@ -10,12 +10,12 @@ from harness.exploring.replaying import first_difference, steps_of
 from harness.model import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.drawing.switches import Switch
     from harness.exploring.conflicts import Isolation
     from harness.exploring.stage import Ran, Session, Stage
-    from harness.model import Evidence, Program, Scenario
+    from harness.model import Evidence, Program, Scenario, Step
 
 _ATTEMPTS = 3
 """How often an example is begun anew because clients overtook each other in a line."""
@@ -120,13 +120,17 @@ class Walk:
 def difference(before: Walk, now: Walk) -> str:
     """Say what another walk through the same example did differently; empty when nothing.
 
-    Where luck chose an order, in a line for a lock or outside of Postgres, a difference says nothing.
+    Where luck chose an order, in a line for a lock or outside of Postgres, a difference says nothing. Nor
+    does it where every client did the same and was told the same, only sooner or later beside the others:
+    that is how busy the machine was.
     """
     if any(ran.overtaken or ran.outside or ran.unordered for ran in (*before.seen, *now.seen)):
         return ""
     for one, other in zip(before.ran, now.ran, strict=False):
         if one is not None and other is not None:
-            found = first_difference(steps_of(one.trace), steps_of(other.trace))
+            was, is_ = _by_client(one), _by_client(other)
+            changes = (first_difference(was.get(each, ()), is_.get(each, ())) for each in {**was, **is_})
+            found = next(filter(None, changes), "")
             if found:
                 return found
     told, tells = _answers(before.last_evidence), _answers(now.last_evidence)
@@ -135,6 +139,14 @@ def difference(before: Walk, now: Walk) -> str:
         return ""
     client = changed[0]
     return f"{client} was told {', '.join(told[client])}, and is told {', '.join(tells.get(client, ()))}"
+
+
+def _by_client(ran: Ran) -> Mapping[str, Sequence[Step]]:
+    """Return what each client did, in its order."""
+    did: dict[str, list[Step]] = {}
+    for step in steps_of(ran.trace):
+        did.setdefault(step.client, []).append(step)
+    return did
 
 
 def _answers(evidence: Evidence) -> dict[str, tuple[str, ...]]:

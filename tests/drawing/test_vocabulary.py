@@ -9,7 +9,7 @@ import pytest
 from harness.drawing.coverage import doubts, nothing_reached
 from harness.drawing.switches import Switch, SwitchChooser
 from harness.drawing.vocabulary import vocabulary_of
-from harness.model import Feature, Outcome, Reserve
+from harness.model import Feature, Outcome, Reserve, ReserveGroup
 from harness.model.operations import FEATURE_OF, kind_name
 from harness.model.sequential import opening
 from tests.driving.judging import shipped
@@ -55,7 +55,35 @@ def test_the_stock_runs_out_with_the_second_or_third_buyer(name: str) -> None:
     vocabulary = vocabulary_of(shipped(name), EVERYTHING)
     most = max((*vocabulary.quantities, 2))
     assert all(ticket.initial <= most + 1 for ticket in vocabulary.tickets)
-    assert vocabulary.can_sell_out
+    # Groups of three leave one of four units that nobody wants.
+    assert vocabulary.can_sell_out == (name != "groups")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_race_at_the_end_of_the_tour_has_one_winner(name: str) -> None:
+    """Both could have what they want, and both cannot."""
+    vocabulary = vocabulary_of(shipped(name), EVERYTHING)
+    before, rivals = vocabulary.race()
+    state = opening(vocabulary.tickets)
+    for operation in before:
+        state, answer = state.apply(operation)
+        assert answer.outcome is Outcome.ACCEPTED
+    assert rivals[0].person != rivals[1].person
+    for first, second in (rivals, rivals[::-1]):
+        after, answer = state.apply(first)
+        assert answer.outcome is Outcome.ACCEPTED
+        assert after.apply(second)[1].outcome is Outcome.SOLD_OUT
+
+
+def test_where_duplicates_are_the_question_there_is_enough_for_everybody() -> None:
+    """A group that names somebody again is told so, rather than that there is not enough."""
+    vocabulary = vocabulary_of(shipped("friend_in_two_groups"), EVERYTHING)
+    state, _ = opening(vocabulary.tickets).apply(
+        ReserveGroup(ticket="general", person="ada", members=("ada", "ben", "cleo"))
+    )
+    again = ReserveGroup(ticket="general", person="dan", members=("dan", "ada", "ben"))
+    assert state.apply(again)[1].outcome is Outcome.DUPLICATE
+    assert not vocabulary.can_sell_out
 
 
 def test_a_scenario_keeps_to_its_own_kinds_unless_it_is_free() -> None:
