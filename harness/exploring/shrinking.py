@@ -124,7 +124,9 @@ def failure_of(
     # Asked for by name: the scenario may leave this law out, and the person have named it.
     first = judge(evidence, [law]).violations[0]
     others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
-    identity = repr((target, evidence.scenario, phase, *earlier, trace.chosen, isolation, law))
+    # A set of names is written in another order by every process, and the id is the same in all.
+    same = replace(evidence.scenario, reaches=frozenset())
+    identity = repr((target, same, phase, *earlier, trace.chosen, isolation, law))
     return Failure(
         id=hashlib.sha256(identity.encode()).hexdigest()[:10],
         target=target,
