@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,6 +140,30 @@ class Moody(Shop):
         return await take_or_refuse(db, ticket, operation)
 
 
+class Hiccup(Shop):
+    """Right, and refuses once when it has been asked that often."""
+
+    name = "hiccup"
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        self.left -= 1
+        if not self.left:
+            return Answer(Outcome.RETRYABLE)
+        return await take_or_refuse(db, ticket, operation)
+
+
+class Counting(Hiccup):
+    """Never refuses, and counts how often it was asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        super().__init__(after=0)
+
+
 class Babbling(Shop):
     """Answers in a shape of its own."""
 
@@ -146,6 +171,19 @@ class Babbling(Shop):
 
     async def reserve(self, *_: object) -> Answer:
         return "certainly!"  # type: ignore[return-value]  # what a stranger's target may do
+
+
+class Boasting(Shop):
+    """Sells as it should, and says that one more remains than does."""
+
+    name = "boasting"
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        return await take_or_refuse(db, ticket, operation)
+
+    async def availability(self, db: asyncpg.Connection, ticket: Ticket) -> Answer:
+        told = await super().availability(db, ticket)
+        return replace(told, remaining=(told.remaining or 0) + 1)
 
 
 class OnlyReserves(Shop):
@@ -188,6 +226,62 @@ async def test_a_target_of_moods_is_inconclusive(server: Server, tmp_path: Path)
         check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("does not do the same when it is run again" in reason for reason in check.reasons)
+
+
+async def test_one_accident_is_no_mood(server: Server, tmp_path: Path) -> None:
+    """Refused once while examples are walked again, of which the others are all alike."""
+    counting = Counting()
+    async with drawer_of(server, counting, tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    assert check.verdict is Verdict.SAFE
+    # Some of the last calls are walked again to see whether the target does the same.
+    async with drawer_of(server, Hiccup(after=-counting.left), tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
+
+
+async def test_the_tour_alone_sees_what_a_pass_needs(server: Server, tmp_path: Path) -> None:
+    """However busy the machine: every operation accepted, stock that runs out, and an overlap."""
+    hurried = Settings(seed=1, stateful_time=1e-6)
+    async with drawer_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as drawer:
+        check = await drawer.draw(shipped("anything", 3), hurried)
+    assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
+    assert (check.runs, check.coverage["examples_left_out"]) == (2, 38)
+
+
+async def test_drawing_leaves_the_time_of_others_alone(server: Server, tmp_path: Path) -> None:
+    """Where something was never reached it goes on, and not beyond the time that falls to the check."""
+    brief = Settings(seed=1, stateful_time=300, share=1e-6)
+    async with drawer_of(server, Babbling(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("last_ticket", 3), brief)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert check.runs == 2
+
+
+async def test_what_only_the_tour_can_see_is_made_small_too(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that is drawn shows it, and yet no step is left that the failure does not need."""
+    monkeypatch.setattr("harness.drawing.search.run_state_machine_as_test", lambda *_, **__: None)
+    async with drawer_of(server, Boasting(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("anything", 3), unhurried(1))
+        failure = drawer.heard.of(FailureKept)[-1].failure
+    assert check.verdict is Verdict.VIOLATED
+    assert sum(len(program.operations) for program in failure.scenario.programs()) == 1
+    assert failure.reproduced == 10
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_what_the_tour_has_seen_is_drawn_again(seed: int, server: Server, tmp_path: Path) -> None:
+    """So that Hypothesis can make it small, and says how it is drawn."""
+    async with drawer_of(server, Boasting(), tmp_path) as drawer:
+        check = await drawer.draw(shipped("anything", 3), unhurried(seed))
+        failure = drawer.heard.of(FailureKept)[-1].failure
+    assert check.verdict is Verdict.VIOLATED
+    assert check.runs == 1
+    assert sum(len(program.operations) for program in failure.scenario.programs()) == 1
+    assert failure.reproduction.startswith("@reproduce_failure(")
+    assert failure.reproduced == 10
 
 
 async def test_answers_in_a_shape_of_its_own_are_inconclusive(server: Server, tmp_path: Path) -> None:
