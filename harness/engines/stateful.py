@@ -164,8 +164,6 @@ class Stateful:
 
         Hypothesis shrinks what it drew. Which orders of the steps mean the same, it does not know.
         """
-        if search.broken is not None and not search.reproduction:
-            search.broken = await self._shorter(search, search.broken, law)
         walk = await self._seen_again(search, law)
         if walk is None:
             trial.tally.listen(Noticed(message=_NOT_AGAIN.format(trial.scenario.name, self.name, law)))
@@ -185,18 +183,6 @@ class Stateful:
         if not failure.reproduced:
             trial.tally.listen(Noticed(message=_NOT_AGAIN.format(trial.scenario.name, self.name, law)))
         trial.tally.can_be_replayed(failure)
-
-    async def _shorter(self, search: Search, broken: Walk, law: str) -> Walk:
-        """Leave out what a walk does not need to break the law; for one that Hypothesis did not draw."""
-        until = time.monotonic() + search.shrinking
-        for place in reversed(range(len(broken.phases))):
-            phases = [*broken.phases[:place], *broken.phases[place + 1 :]]
-            if not phases or time.monotonic() > until:
-                break
-            walk = search.walk()
-            if judge(await walk.run(phases), [law]).violations:
-                broken = walk
-        return broken
 
     async def _seen_again(self, search: Search, law: str) -> Walk | None:
         """Walk the smallest example again, with an eye on every step; ``None`` where it breaks nothing."""
