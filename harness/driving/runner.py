@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from harness.model.events import Event, Listener
     from harness.postgres import Server
 
+_SHARE = 0.7
+"""How much of a check's time its engine may use up: copying, starting and ending its target take time too."""
+
 Copies: TypeAlias = "Callable[[str], AbstractAsyncContextManager[str]]"
 """Makes the database of one check by a label, and yields its URL."""
 
@@ -155,7 +158,7 @@ class _Run:
         try:
             async with limit:
                 while todo:
-                    share = self._left / len(todo)
+                    share = _SHARE * self._left / len(todo)
                     await self._one_check(make_copy, *todo.pop(0), share)
                     if not await server.alive():
                         self._leave_out(todo, "Postgres went away")
