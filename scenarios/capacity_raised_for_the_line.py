@@ -20,7 +20,8 @@ def scenario(buyers: int = 8) -> Scenario:
     """A quarter hold tickets; as many places come, at least two, and one more waits; the rest come new."""
     holders = [f"holder-{number + 1}" for number in range(max(1, buyers // 4))]
     more = max(2, len(holders))
-    line = [f"waiter-{number + 1}" for number in range(more + 1)]
+    # The first in line is the last in the alphabet: an order by name is not the order of a line.
+    line = [f"waiter-{number + 1}" for number in reversed(range(more + 1))]
     newcomers = [f"newcomer-{number + 1}" for number in range(max(1, buyers - 2 * len(holders)))]
     raised = ChangeCapacity(ticket="general", person="organizer", capacity=len(holders) + more)
     return Scenario(

@@ -11,8 +11,9 @@ def scenario(buyers: int = 8) -> Scenario:
     """A quarter each hold, wait from the beginning, wait from later on, and come new."""
     quarter = max(1, buyers // 4)
     holders = [f"holder-{number + 1}" for number in range(quarter)]
-    early = [f"early-{number + 1}" for number in range(quarter)]
-    later = [f"later-{number + 1}" for number in range(max(2, quarter))]
+    # Those who come first come last in the alphabet: an order by name is not the order of a line.
+    early = [f"patient-{number + 1}" for number in reversed(range(quarter))]
+    later = [f"late-{number + 1}" for number in range(max(2, quarter))]
     newcomers = [f"newcomer-{number + 1}" for number in range(quarter)]
     cancels = tuple(Program(name, (Cancel(ticket="general", person=name),)) for name in holders)
     return Scenario(

@@ -20,7 +20,8 @@ from harness.model import (
 def scenario(buyers: int = 6) -> Scenario:
     """A third, at least two, hold tickets and cancel; one more than that wait, and the first leaves."""
     holders = [f"holder-{number + 1}" for number in range(max(2, buyers // 3))]
-    line = [f"waiter-{number + 1}" for number in range(len(holders) + 1)]
+    # The first in line is the last in the alphabet: an order by name is not the order of a line.
+    line = [f"waiter-{number + 1}" for number in reversed(range(len(holders) + 1))]
     cancels = tuple(Program(name, (Cancel(ticket="general", person=name),)) for name in holders)
     leave = Program(line[0], (LeaveWaitlist(ticket="general", person=line[0]),))
     return Scenario(
