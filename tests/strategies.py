@@ -137,7 +137,10 @@ def operations(
             st.builds(ReadSales, ticket=ticket, person=person),
         ],
     }
-    return st.one_of([each for family in sorted(families) for each in either[family]])
+    # Not one_of: it leaves out strategies that are the same object, and whether two that look alike are one
+    # object depends on what Hypothesis happens to have in its cache.
+    options = [each for family in sorted(families) for each in either[family]]
+    return st.integers(0, len(options) - 1).flatmap(options.__getitem__)
 
 
 def _members() -> st.SearchStrategy[tuple[str, ...]]:

@@ -25,7 +25,6 @@ from harness.drawing.machine import machine_class
 from harness.drawing.profiles import nothing_stored
 from harness.drawing.switches import Switch
 from harness.drawing.walk import DrawnPhase
-from harness.exploring.shrinking import most_telling
 from harness.laws import judge
 from harness.model import Program
 
@@ -225,7 +224,7 @@ class Search:
             self._held.add(walk.key)
             return
         if self.law is None:
-            self.law = most_telling(broken)
+            self.law = broken[0]
             self._shrinking_until = time.monotonic() + self.shrinking
         self._failing[walk.key] = walk
         self._break(walk)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.driving.guard import works_in_place
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.pct import draw, probability
-from harness.exploring.shrinking import Found, make_failure, most_telling
+from harness.exploring.shrinking import Found, make_failure
 from harness.exploring.stage import stage
 from harness.model import Feature
 
@@ -132,7 +132,7 @@ class Explore:
                 made,
                 found,
                 conflicts,
-                law=most_telling(new),
+                law=new[0],
                 target=trial.target,
                 isolation=trial.settings.isolation,
                 until=time.monotonic() + _SHRINKING,

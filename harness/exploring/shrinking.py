@@ -21,7 +21,7 @@ from harness.laws import judge
 from harness.model import Failure, Phase, Program, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.exploring.conflicts import Conflicts
     from harness.exploring.events import Trace
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 REPLAYS = 10
 """How often a failure is run again before it is reported."""
-_EXPLANATION = "linearizable"
 _TRIES = 150
 """Schedules one smaller scenario may take."""
 
@@ -42,11 +41,6 @@ class Found:
     scenario: Scenario
     phase: int
     performance: Performance
-
-
-def most_telling(laws: Sequence[str]) -> str:
-    """Return the law to make a failure of: any other says more than that a history cannot be explained."""
-    return next((law for law in laws if law != _EXPLANATION), laws[0])
 
 
 async def make_failure(

@@ -22,6 +22,8 @@ __all__ = ["LAWS", "Judgements", "Law", "judge"]
 
 LAWS: Catalogue[Law] = Catalogue("law", __name__, "LAW")
 
+_SAID_ALREADY = "another law says what is wrong"
+
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
@@ -30,7 +32,7 @@ class Judgements:
     results: Mapping[str, LawResult]
     """Every law that was asked, by name, in alphabetical order."""
     violations: tuple[Violation, ...]
-    """In the order of the laws; within a law, in the order of the scenario's ticket types."""
+    """In the order of the laws, sweeping ones last; within a law, in the order of the scenario's tickets."""
 
 
 def judge(evidence: Evidence, names: Iterable[str] | None = None) -> Judgements:
@@ -44,11 +46,11 @@ def judge(evidence: Evidence, names: Iterable[str] | None = None) -> Judgements:
     chosen = LAWS.entries.values() if names is None else [LAWS.get(name) for name in sorted(set(names))]
     results: dict[str, LawResult] = {}
     violations: list[Violation] = []
-    for law in chosen:
-        reason, found = _asked(law, evidence)
+    for law in sorted(chosen, key=lambda law: law.sweeping):
+        reason, found = (_SAID_ALREADY, ()) if law.sweeping and violations else _asked(law, evidence)
         results[law.name] = _result(reason, found)
         violations += found
-    return Judgements(results, tuple(violations))
+    return Judgements(dict(sorted(results.items())), tuple(violations))
 
 
 def _asked(law: Law, evidence: Evidence) -> tuple[str | None, tuple[Violation, ...]]:

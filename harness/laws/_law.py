@@ -38,6 +38,10 @@ class Law:
     applies: Needs = nothing
     """Returns why the law cannot be judged on this evidence, or ``None`` when it can."""
 
+    sweeping: bool = False
+    """It is about everything, and says less of each mistake than the law that is about that one. Asked only
+    where no other law was broken, or when it is asked for alone."""
+
     @property
     def title(self) -> str:
         """The law in one sentence: the first line of its page."""

@@ -8,6 +8,7 @@ explanation, since a target may have rules of its own, and nothing happened.
 
 This law sees what laws about single answers cannot: a number that was read and was true at no moment of the
 call, a "sold out" and a sale that explain each other away, an answer "duplicate" to somebody who has nothing.
+Where another law was broken it is not asked: that law says better what is wrong.
 
 What it says about is the first call that nothing explains: up to its answer there is no order, up to just
 before there is one. The calls around it are listed in the order of their invocation, with times since the
@@ -152,4 +153,4 @@ def _told(call: Call, when: Callable[[int], str]) -> str:
     return f"{operation.person}'s {kind}{much} ({when(call.invoked)} to {over}): {outcome}{numbers}"
 
 
-LAW = Law(name="linearizable", doc=__doc__ or "", judge=_judge)
+LAW = Law(name="linearizable", doc=__doc__ or "", judge=_judge, sweeping=True)
