@@ -23,11 +23,6 @@ EXPECTED_ENGINES = frozenset({"faults"})
 """Engines that claims may name before there are such; who claims one waits for it until then."""
 
 
-ABOUT_EVERYTHING = frozenset({"linearizable"})
-"""Laws about the whole history. Whatever is wrong breaks them sooner or later; so one of them is no *other*
-law than the one that is claimed, and no substitute for it either."""
-
-
 class Ruling(StrEnum):
     """What one engine made of one specimen."""
 
@@ -243,9 +238,8 @@ class Matrix:
     def _of_wrong(self, row: Row, claim: Claim) -> Iterator[tuple[Kind, str]]:
         for fault in row.faults:
             yield Kind.WRONG_CLAIM, fault
-        for engine in row.engines(Ruling.WRONG_LAW):
-            if row.engines(Ruling.KILLED) and ABOUT_EVERYTHING.issuperset(row.cells[engine].laws):
-                continue
+        # Once it was caught as it should be, what else it was seen breaking says nothing against the claim.
+        for engine in () if row.engines(Ruling.KILLED) else row.engines(Ruling.WRONG_LAW):
             yield Kind.WRONG_LAW, _under_another_law(engine, row.cells[engine], claim)
         if row.faults or self._waits(row):
             return

@@ -35,7 +35,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"notices_are_true"}),
         scenario="notices_and_rush",
-        engine="burst",
+        engine="explore",
         source="an event for one of two changes: cache invalidation that was forgotten on one path",
     ),
 )
