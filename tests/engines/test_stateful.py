@@ -76,6 +76,14 @@ async def test_right_ones_are_safe(name: str, seed: int, server: Server, tmp_pat
     assert check.coverage["sold_out"] > 0
 
 
+async def test_answers_that_the_scenario_is_about_need_not_be_drawn(server: Server, tmp_path: Path) -> None:
+    """Its own programs would be sure to meet them; those that are drawn are measured by what they reached."""
+    scenario = replace(shipped("last_ticket", 3), reaches=frozenset({Outcome.RETRYABLE}))
+    async with drawer_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as drawer:
+        check = await drawer.draw(scenario, unhurried(1))
+    assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
+
+
 async def test_the_same_seed_draws_the_same_and_fails_the_same(server: Server, tmp_path: Path) -> None:
     """Same programs, same counts, same failure."""
     found = []
