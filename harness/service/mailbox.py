@@ -111,11 +111,9 @@ class Mailbox:
         self._full.set()
 
     async def take(self) -> list[Message]:
-        """Wait until there is something to send, and hand it over; empty when there is no such event."""
+        """Wait until there is something to send, and hand it over."""
         await self._full.wait()
         self._full.clear()
-        if self.gone:
-            return []
         messages: list[Message] = []
         if self._snapshot is not None:
             messages.append(Snapshot(event_id=self.event, tickets=self._snapshot))

@@ -119,7 +119,7 @@ class Notices:
         finally:
             self._count -= 1
             event.mailboxes.discard(mailbox)
-            if not event.mailboxes and self._events.get(number) is event:
+            if not event.mailboxes:
                 del self._events[number]
 
     async def catch_up(self, pool: asyncpg.Pool, event: int) -> None:

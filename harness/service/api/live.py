@@ -19,8 +19,6 @@ from harness.service.mailbox import Sync
 from harness.service.notices import TooManySocketsError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     import asyncpg
 
     from harness.service.mailbox import Mailbox
@@ -83,26 +81,14 @@ async def _serve(socket: WebSocket[Any, Any, Any], state: State, event_id: str) 
         raise _Closing(TRY_AGAIN_LATER, "no changes are heard here")
     try:
         with notices.watch(int(event_id)) as mailbox:
-            await _first_of(
-                _send(socket, mailbox, state.settings),
-                _answer(socket, mailbox, notices, state.pool),
-                _begin(mailbox, state.settings),
-            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_send(socket, mailbox, state.settings))
+                tasks.create_task(_answer(socket, mailbox, notices, state.pool, tasks))
+                tasks.create_task(_begin(mailbox, state.settings))
     except TooManySocketsError:
         raise _Closing(TRY_AGAIN_LATER, "too many sockets are open") from None
-
-
-async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
-    """Do them all at once until one of them raises, and raise that."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 async def _begin(mailbox: Mailbox, settings: Settings) -> None:
@@ -129,19 +115,19 @@ async def _send(socket: WebSocket[Any, Any, Any], mailbox: Mailbox, settings: Se
 
 
 async def _answer(
-    socket: WebSocket[Any, Any, Any], mailbox: Mailbox, notices: Notices, pool: asyncpg.Pool
+    socket: WebSocket[Any, Any, Any],
+    mailbox: Mailbox,
+    notices: Notices,
+    pool: asyncpg.Pool,
+    tasks: asyncio.TaskGroup,
 ) -> None:
-    """Answer what the client sends: syncs, several at once."""
+    """Answer what the client sends: syncs, several at once, each in a task of its own."""
     free = asyncio.Semaphore(SYNCS_AT_ONCE)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                asked = await _receive(socket)
-                await free.acquire()
-                syncing = tasks.create_task(_sync(asked, mailbox, notices, pool))
-                syncing.add_done_callback(lambda _: free.release())
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
+    while True:
+        asked = await _receive(socket)
+        await free.acquire()
+        syncing = tasks.create_task(_sync(asked, mailbox, notices, pool))
+        syncing.add_done_callback(lambda _: free.release())
 
 
 async def _receive(socket: WebSocket[Any, Any, Any]) -> Sync:
