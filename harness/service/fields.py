@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta
@@ -49,6 +50,8 @@ Capacity = Annotated[
     int, Meta(ge=0, le=LARGEST_COUNT, description=f"a whole number from 0 to {LARGEST_COUNT}")
 ]
 Remaining = Annotated[int, Meta(ge=0, description="units of that ticket type left just after")]
+
+Money = Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
 
 
 def is_event_number(text: str) -> bool:

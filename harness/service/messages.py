@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from harness.service.fields import (
     Capacity,
     Email,
     EventNumber,
+    Money,
     Name,
     ProofUrl,
     Remaining,
@@ -184,7 +184,7 @@ class Refund(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """What was paid back for an RSVP."""
 
     rsvp_id: UUID
-    amount: Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
+    amount: Money
     created_at: datetime
 
     @classmethod
@@ -212,7 +212,7 @@ class TicketType(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     id: str
     event_id: int
     name: str
-    price: Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
+    price: Money
     capacity: int
     available: int
     purchase_deadline: datetime | None
@@ -266,7 +266,7 @@ class Availability(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 
     ticket_id: str
     name: str
-    price: Annotated[Decimal, Meta(description="a decimal number in a string, so that no cent is lost")]
+    price: Money
     available: int
     sold: int
     purchase_deadline: datetime | None
