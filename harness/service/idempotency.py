@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import asyncpg
+
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 REPLAYED = {"Idempotency-Replayed": "true"}
 """The header by which a stored answer can be told from a first one."""
@@ -38,17 +40,17 @@ def fingerprint(asked: str, request: msgspec.Struct) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[Body]):
     """A request as its Idempotency-Key knows it."""
 
     key: str | None
     what: str
     """Its method and path."""
-    body: msgspec.Struct
+    body: Body
 
 
 async def answer_once(
-    connection: asyncpg.Connection, asked: Asked, work: Callable[[], Awaitable[Answer]]
+    connection: asyncpg.Connection, asked: Asked[Any], work: Callable[[], Awaitable[Answer]]
 ) -> Answer:
     """Return the answer stored under the key, or do the work on this connection and store its answer.
 

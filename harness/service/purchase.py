@@ -40,19 +40,17 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from harness.service.idempotency import Asked
+    from harness.service.idempotency import Asked, Body
     from harness.service.settings import Settings
 
 
-async def purchase(
-    pool: asyncpg.Pool, settings: Settings, asked: Asked, request: RsvpRequest, host: str
-) -> Answer:
+async def purchase(pool: asyncpg.Pool, settings: Settings, asked: Asked[RsvpRequest], host: str) -> Answer:
     """Sell one ticket.
 
     :param host: under which name, and port, this service was asked.
     """
 
-    async def sell(connection: asyncpg.Connection) -> Answer:
+    async def sell(connection: asyncpg.Connection, request: RsvpRequest) -> Answer:
         await refuse_unknown_proof(connection, own_proof(request.payment_proof_url, host))
         created = await create_rsvp(
             connection,
@@ -70,10 +68,10 @@ async def purchase(
     return await _once(pool, settings, asked, sell)
 
 
-async def set_aside(pool: asyncpg.Pool, settings: Settings, asked: Asked, request: HoldRequest) -> Answer:
+async def set_aside(pool: asyncpg.Pool, settings: Settings, asked: Asked[HoldRequest]) -> Answer:
     """Set one ticket aside while its buyer pays."""
 
-    async def hold(connection: asyncpg.Connection) -> Answer:
+    async def hold(connection: asyncpg.Connection, request: HoldRequest) -> Answer:
         created = await create_hold(
             connection,
             event_id=request.event_id,
@@ -89,14 +87,14 @@ async def set_aside(pool: asyncpg.Pool, settings: Settings, asked: Asked, reques
 
 
 async def confirm(
-    pool: asyncpg.Pool, settings: Settings, asked: Asked, hold_id: UUID, request: ConfirmRequest, host: str
+    pool: asyncpg.Pool, settings: Settings, asked: Asked[ConfirmRequest], hold_id: UUID, host: str
 ) -> Answer:
     """Sell what was set aside.
 
     :param host: under which name, and port, this service was asked.
     """
 
-    async def sell(connection: asyncpg.Connection) -> Answer:
+    async def sell(connection: asyncpg.Connection, request: ConfirmRequest) -> Answer:
         await refuse_unknown_proof(connection, own_proof(request.payment_proof_url, host))
         created = await confirm_hold(
             connection,
@@ -112,12 +110,10 @@ async def confirm(
     return await _once(pool, settings, asked, sell)
 
 
-async def purchase_group(
-    pool: asyncpg.Pool, settings: Settings, asked: Asked, request: GroupRequest
-) -> Answer:
+async def purchase_group(pool: asyncpg.Pool, settings: Settings, asked: Asked[GroupRequest]) -> Answer:
     """Sell one ticket to each of several people, or none to any."""
 
-    async def sell(connection: asyncpg.Connection) -> Answer:
+    async def sell(connection: asyncpg.Connection, request: GroupRequest) -> Answer:
         created = await create_group_rsvp(
             connection,
             event_id=request.event_id,
@@ -138,12 +134,10 @@ async def purchase_group(
     return await _once(pool, settings, asked, sell)
 
 
-async def wait_in_line(
-    pool: asyncpg.Pool, settings: Settings, asked: Asked, request: WaitlistRequest
-) -> Answer:
+async def wait_in_line(pool: asyncpg.Pool, settings: Settings, asked: Asked[WaitlistRequest]) -> Answer:
     """Give somebody the last place in the line for what others give back."""
 
-    async def join(connection: asyncpg.Connection) -> Answer:
+    async def join(connection: asyncpg.Connection, request: WaitlistRequest) -> Answer:
         joined = await join_waitlist(
             connection,
             event_id=request.event_id,
@@ -160,9 +154,9 @@ async def wait_in_line(
 async def _once(
     pool: asyncpg.Pool,
     settings: Settings,
-    asked: Asked,
-    work: Callable[[asyncpg.Connection], Awaitable[Answer]],
+    asked: Asked[Body],
+    work: Callable[[asyncpg.Connection, Body], Awaitable[Answer]],
 ) -> Answer:
     """Do the work on a connection of the pool, once for every Idempotency-Key."""
     async with borrowed(pool, settings) as connection:
-        return await answer_once(connection, asked, lambda: work(connection))
+        return await answer_once(connection, asked, lambda: work(connection, asked.body))

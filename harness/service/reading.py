@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
@@ -11,19 +11,15 @@ from harness.service.errors import BadRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Kind = TypeVar("Kind", bound=msgspec.Struct)
 
+def check_body(body: bytes, kind: type[msgspec.Struct]) -> None:
+    """Make sure that a JSON body is a request of this kind.
 
-def read_body(body: bytes, kind: type[Kind]) -> Kind:
-    """Return the request in this JSON body.
-
-    :raises BadRequestError: when it is no JSON object, or names every field that is missing or malformed.
+    :raises BadRequestError: when it is no JSON object; or names every field that is missing or malformed.
     """
-    data = _read_object(body)
-    problems = list(_problems(data, kind))
+    problems = list(_problems(_read_object(body), kind))
     if problems:
         raise BadRequestError("; ".join(problems) + ".")
-    return msgspec.convert(data, kind)
 
 
 def _read_object(body: bytes) -> dict[str, object]:
@@ -37,19 +33,18 @@ def _read_object(body: bytes) -> dict[str, object]:
 
 
 def _problems(data: dict[str, object], kind: type[msgspec.Struct], where: str = "") -> Iterable[str]:
-    hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         name = f"{where}{field.encode_name}"
         if field.encode_name not in data:
             if field.required:
                 yield f"{name} is missing"
             continue
-        value, hint = data[field.encode_name], hints[field.name]
+        value = data[field.encode_name]
         try:
-            msgspec.convert(value, hint)
+            msgspec.convert(value, field.type)
         except msgspec.ValidationError:
-            inner = list(_inner_problems(value, hint, name))
-            yield from inner or [f"{name} must be {_rule(hint)}"]
+            inner = list(_inner_problems(value, field.type, name))
+            yield from inner or [f"{name} must be {_rule(field.type)}"]
 
 
 def _inner_problems(value: object, hint: Any, name: str) -> Iterable[str]:

@@ -20,25 +20,36 @@ from harness.service.errors import (
     WrongMediaTypeError,
 )
 from harness.service.fields import LARGEST_ID
-from harness.service.idempotency import Asked
+from harness.service.idempotency import Asked, Body
 from harness.service.messages import ErrorAnswer
-from harness.service.reading import read_body
-from harness.ticketing import IdempotencyKeyReusedError
+from harness.service.reading import check_body
+from harness.ticketing import (
+    DuplicateRsvpError,
+    IdempotencyKeyReusedError,
+    InvalidRsvpError,
+    NotFoundError,
+    SaleClosedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     import msgspec
 
-    AnyRequest = Request[Any, Any, Any]
-
 BODY_LIMIT = 64 * 1024
 """The largest JSON body, in bytes; an upload may have as much around its file."""
 
 BODY_TROUBLE = (BadRequestError, TooSlowError, TooLargeError, WrongMediaTypeError)
 """What can be wrong with any body."""
-KEY_TROUBLE = (IdempotencyKeyReusedError,)
-"""What can be wrong with any Idempotency-Key."""
+TAKING_TROUBLE = (
+    *BODY_TROUBLE,
+    IdempotencyKeyReusedError,
+    InvalidRsvpError,
+    NotFoundError,
+    DuplicateRsvpError,
+    SaleClosedError,
+)
+"""What can stand in the way of whoever takes a place at an event, under an Idempotency-Key."""
 
 EventId = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
 TextId = Annotated[str, PathParameter(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
@@ -67,7 +78,7 @@ def refused_by(*errors: type[Exception]) -> Mapping[int, ResponseSpec]:
     }
 
 
-def body_check(kind: type[msgspec.Struct]) -> Callable[[AnyRequest], Awaitable[None]]:
+def body_check(kind: type[msgspec.Struct]) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
     """Return what refuses a body that is no such request, in words for the person who sent it.
 
     ``text/plain`` and no type at all are taken for JSON: it is what ``fetch`` sends when its body is a
@@ -78,7 +89,7 @@ def body_check(kind: type[msgspec.Struct]) -> Callable[[AnyRequest], Awaitable[N
         media_type = request.content_type[0]
         if media_type not in ("application/json", "text/plain", ""):
             raise WrongMediaTypeError(f"The body is sent as application/json, not as {media_type}.")
-        read_body(await whole_body(request), kind)
+        check_body(await whole_body(request), kind)
 
     return check
 
@@ -95,6 +106,6 @@ async def whole_body(request: Request[Any, Any, Any]) -> bytes:
         raise TooSlowError("The body did not arrive in time.") from None
 
 
-def asked(request: Request[Any, Any, Any], body: msgspec.Struct, key: str | None) -> Asked:
+def asked(request: Request[Any, Any, Any], body: Body, key: str | None) -> Asked[Body]:
     """Return what is asked for, as its Idempotency-Key knows it."""
     return Asked(key, f"{request.method} {request.url.path}", body)

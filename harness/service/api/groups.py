@@ -11,8 +11,7 @@ from litestar.params import JSONBody
 from harness.service.answers import respond
 from harness.service.api._common import (
     BODY_LIMIT,
-    BODY_TROUBLE,
-    KEY_TROUBLE,
+    TAKING_TROUBLE,
     IdempotencyKey,
     asked,
     body_check,
@@ -20,28 +19,14 @@ from harness.service.api._common import (
 )
 from harness.service.messages import GroupAnswer, GroupRequest
 from harness.service.purchase import purchase_group
-from harness.ticketing import (
-    DuplicateRsvpError,
-    InvalidRsvpError,
-    NotFoundError,
-    SaleClosedError,
-    SoldOutError,
-)
+from harness.ticketing import SoldOutError
 
 
 @post(
     "/api/group-rsvps",
     before_request=body_check(GroupRequest),
     request_max_body_size=BODY_LIMIT,
-    responses=refused_by(
-        *BODY_TROUBLE,
-        *KEY_TROUBLE,
-        InvalidRsvpError,
-        NotFoundError,
-        DuplicateRsvpError,
-        SoldOutError,
-        SaleClosedError,
-    ),
+    responses=refused_by(*TAKING_TROUBLE, SoldOutError),
     response_description="An RSVP for each of them is in the books.",
     operation_id="createGroupRsvp",
     summary="RSVP for several people",
@@ -55,7 +40,7 @@ async def create_group_rsvp(
 ) -> Response[GroupAnswer]:
     """Take one ticket for each of several people: for all of them, or for nobody."""
     what = asked(request, data, idempotency_key)
-    return respond(await purchase_group(state.pool, state.settings, what, data))
+    return respond(await purchase_group(state.pool, state.settings, what))
 
 
 HANDLERS = (create_group_rsvp,)

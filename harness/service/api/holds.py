@@ -12,8 +12,7 @@ from litestar.params import FromPath, JSONBody
 from harness.service.answers import answer_of, respond
 from harness.service.api._common import (
     BODY_LIMIT,
-    BODY_TROUBLE,
-    KEY_TROUBLE,
+    TAKING_TROUBLE,
     IdempotencyKey,
     asked,
     body_check,
@@ -32,30 +31,14 @@ from harness.service.messages import (
 )
 from harness.service.purchase import confirm, set_aside
 from harness.service.sweeping import sweep
-from harness.ticketing import (
-    DuplicateRsvpError,
-    HoldExpiredError,
-    InvalidRsvpError,
-    NotFoundError,
-    SaleClosedError,
-    SoldOutError,
-    release_hold,
-)
+from harness.ticketing import HoldExpiredError, NotFoundError, SoldOutError, release_hold
 
 
 @post(
     "/api/holds",
     before_request=body_check(HoldRequest),
     request_max_body_size=BODY_LIMIT,
-    responses=refused_by(
-        *BODY_TROUBLE,
-        *KEY_TROUBLE,
-        InvalidRsvpError,
-        NotFoundError,
-        DuplicateRsvpError,
-        SoldOutError,
-        SaleClosedError,
-    ),
+    responses=refused_by(*TAKING_TROUBLE, SoldOutError),
     response_description="One ticket is set aside.",
     operation_id="createHold",
     summary="Hold a ticket while paying",
@@ -69,23 +52,14 @@ async def create_hold(
 ) -> Response[HoldAnswer]:
     """Set one ticket aside for one person, who has no other place at the event, until the hold expires."""
     what = asked(request, data, idempotency_key)
-    return respond(await set_aside(state.pool, state.settings, what, data))
+    return respond(await set_aside(state.pool, state.settings, what))
 
 
 @post(
     "/api/holds/{hold_id:str}/confirm",
     before_request=body_check(ConfirmRequest),
     request_max_body_size=BODY_LIMIT,
-    responses=refused_by(
-        *BODY_TROUBLE,
-        *KEY_TROUBLE,
-        InvalidRsvpError,
-        UnknownProofError,
-        NotFoundError,
-        DuplicateRsvpError,
-        HoldExpiredError,
-        SaleClosedError,
-    ),
+    responses=refused_by(*TAKING_TROUBLE, UnknownProofError, HoldExpiredError),
     response_description="The RSVP is in the books, with the ticket that was held.",
     operation_id="confirmHold",
     summary="Turn a hold into an RSVP",
@@ -101,7 +75,7 @@ async def confirm_hold(
     """Turn a hold whose time has not run out into an RSVP, once however often this is asked."""
     host = request.headers.get("host", "")
     what = asked(request, data, idempotency_key)
-    return respond(await confirm(state.pool, state.settings, what, hold_id, data, host))
+    return respond(await confirm(state.pool, state.settings, what, hold_id, host))
 
 
 @delete(

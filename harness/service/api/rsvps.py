@@ -12,8 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from harness.service.answers import answer_of, respond
 from harness.service.api._common import (
     BODY_LIMIT,
-    BODY_TROUBLE,
-    KEY_TROUBLE,
+    TAKING_TROUBLE,
     IdempotencyKey,
     asked,
     body_check,
@@ -24,31 +23,14 @@ from harness.service.errors import BadRequestError, UnknownProofError
 from harness.service.fields import SOME_TEXT
 from harness.service.messages import CancelAnswer, Rsvp, RsvpAnswer, RsvpRequest
 from harness.service.purchase import purchase
-from harness.ticketing import (
-    DuplicateRsvpError,
-    InvalidRsvpError,
-    NotFoundError,
-    NotOwnerError,
-    SaleClosedError,
-    SoldOutError,
-    cancel_rsvp,
-)
+from harness.ticketing import NotFoundError, NotOwnerError, SoldOutError, cancel_rsvp
 
 
 @post(
     "/api/rsvp",
     before_request=body_check(RsvpRequest),
     request_max_body_size=BODY_LIMIT,
-    responses=refused_by(
-        *BODY_TROUBLE,
-        *KEY_TROUBLE,
-        InvalidRsvpError,
-        UnknownProofError,
-        NotFoundError,
-        DuplicateRsvpError,
-        SoldOutError,
-        SaleClosedError,
-    ),
+    responses=refused_by(*TAKING_TROUBLE, UnknownProofError, SoldOutError),
     response_description="The RSVP is in the books, and one ticket is taken.",
     operation_id="createRsvp",
     summary="RSVP",
@@ -63,7 +45,7 @@ async def create_rsvp(
     """Take one ticket for one person, at most one per person and event, all or nothing."""
     host = request.headers.get("host", "")
     what = asked(request, data, idempotency_key)
-    return respond(await purchase(state.pool, state.settings, what, data, host))
+    return respond(await purchase(state.pool, state.settings, what, host))
 
 
 @delete(

@@ -11,8 +11,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from harness.service.answers import answer_of, respond
 from harness.service.api._common import (
     BODY_LIMIT,
-    BODY_TROUBLE,
-    KEY_TROUBLE,
+    TAKING_TROUBLE,
     EventId,
     IdempotencyKey,
     asked,
@@ -24,13 +23,7 @@ from harness.service.errors import BadRequestError
 from harness.service.fields import SOME_TEXT
 from harness.service.messages import LeaveAnswer, WaitlistAnswer, WaitlistRequest
 from harness.service.purchase import wait_in_line
-from harness.ticketing import (
-    DuplicateRsvpError,
-    InvalidRsvpError,
-    NotFoundError,
-    SaleClosedError,
-    leave_waitlist,
-)
+from harness.ticketing import NotFoundError, leave_waitlist
 
 PathOfId = Annotated[str, PathParameter(min_length=2, max_length=201, pattern=r"^[^\x00]+$")]
 """An id with the slash before it: taken as a path, an id may have slashes of its own."""
@@ -40,9 +33,7 @@ PathOfId = Annotated[str, PathParameter(min_length=2, max_length=201, pattern=r"
     "/api/waitlist",
     before_request=body_check(WaitlistRequest),
     request_max_body_size=BODY_LIMIT,
-    responses=refused_by(
-        *BODY_TROUBLE, *KEY_TROUBLE, InvalidRsvpError, NotFoundError, DuplicateRsvpError, SaleClosedError
-    ),
+    responses=refused_by(*TAKING_TROUBLE),
     response_description="The person waits in line.",
     operation_id="joinWaitlist",
     summary="Wait in line",
@@ -56,7 +47,7 @@ async def join_waitlist(
 ) -> Response[WaitlistAnswer]:
     """Wait for one ticket of a sold-out type. What others give back becomes an RSVP of the first in line."""
     what = asked(request, data, idempotency_key)
-    return respond(await wait_in_line(state.pool, state.settings, what, data))
+    return respond(await wait_in_line(state.pool, state.settings, what))
 
 
 @delete(
