@@ -188,7 +188,7 @@ async def confirm_hold(
 
 
 async def release_hold(connection: asyncpg.Connection, hold_id: UUID) -> HoldRow:
-    """Give a hold up. Asked again, or after it has run out, give nothing back.
+    """Give a hold up. Asked again, or after it was swept, give nothing back.
 
     :raises InvalidRsvpError: when it was confirmed.
     :raises NotFoundError: when there is no such hold.
@@ -202,8 +202,8 @@ async def expire_holds(connection: asyncpg.Connection, limit: int = 1000) -> int
     :param limit: how many at most, those first whose time ran out first.
     :raises InvalidRsvpError: when the limit is less than 1.
     """
-    expired: int = (await _one(connection, EXPIRE_HOLDS, limit))["expired"]
-    return expired
+    (expired,) = await _one(connection, EXPIRE_HOLDS, limit)
+    return int(expired)
 
 
 async def create_group_rsvp(

@@ -29,10 +29,10 @@ class SqlFunction:
     """SQL types by argument name."""
     row: type[Any]
     """What one row of the answer holds."""
-    columns: str = "answer.*"
-    """How the answer is laid out flat, so that no composite type has to be looked up to decode it."""
+    composite: str | None = None
+    """The column of the answer that is the row, where there are others beside it."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """SQL types of further columns, after those of the row."""
+    """SQL types of these others."""
 
     @property
     def call(self) -> str:
@@ -41,8 +41,11 @@ class SqlFunction:
             f"{name} => ${position}::{type_}"
             for position, (name, type_) in enumerate(self.arguments.items(), start=1)
         )
+        # Laid out flat, so that no composite type has to be looked up to decode it.
+        row = "answer.*" if self.composite is None else f"(answer.{self.composite}).*"
+        columns = ", ".join([row, *(f"answer.{name}" for name in self.extra)])
         # Built from the constants below alone.
-        return f"select {self.columns} from public.{self.name}({arguments}) as answer"  # noqa: S608  # constants
+        return f"select {columns} from public.{self.name}({arguments}) as answer"  # noqa: S608  # constants
 
 
 DECREMENT_TICKET_QUANTITY = SqlFunction(
@@ -65,7 +68,7 @@ CREATE_RSVP = SqlFunction(
         "p_payment_proof_url": "text",
     },
     row=RsvpRow,
-    columns="(answer.rsvp).*, answer.remaining",
+    composite="rsvp",
     extra={"remaining": "integer"},
 )
 CANCEL_RSVP = SqlFunction(name="cancel_rsvp", arguments={"p_rsvp_id": "uuid"}, row=RsvpRow)
@@ -76,7 +79,7 @@ CREATE_HOLD = SqlFunction(
     name="create_hold",
     arguments={"p_event_id": "bigint", "p_user_id": "text", "p_ticket_id": "text", "p_seconds": "integer"},
     row=HoldRow,
-    columns="(answer.hold).*, answer.remaining",
+    composite="hold",
     extra={"remaining": "integer"},
 )
 CONFIRM_HOLD = SqlFunction(
@@ -88,13 +91,11 @@ CONFIRM_HOLD = SqlFunction(
         "p_payment_proof_url": "text",
     },
     row=RsvpRow,
-    columns="(answer.rsvp).*, answer.remaining",
+    composite="rsvp",
     extra={"remaining": "integer"},
 )
 RELEASE_HOLD = SqlFunction(name="release_hold", arguments={"p_hold_id": "uuid"}, row=HoldRow)
-EXPIRE_HOLDS = SqlFunction(
-    name="expire_holds", arguments={"p_limit": "integer"}, row=int, columns="answer as expired"
-)
+EXPIRE_HOLDS = SqlFunction(name="expire_holds", arguments={"p_limit": "integer"}, row=int)
 CREATE_GROUP_RSVP = SqlFunction(
     name="create_group_rsvp",
     arguments={
@@ -105,7 +106,7 @@ CREATE_GROUP_RSVP = SqlFunction(
         "p_emails": "text[]",
     },
     row=RsvpRow,
-    columns="(answer.rsvp).*, answer.remaining",
+    composite="rsvp",
     extra={"remaining": "integer"},
 )
 JOIN_WAITLIST = SqlFunction(
@@ -118,7 +119,7 @@ JOIN_WAITLIST = SqlFunction(
         "p_ticket_id": "text",
     },
     row=WaitlistRow,
-    columns="(answer.place).*, answer.position",
+    composite="place",
     extra={"position": "integer"},
 )
 LEAVE_WAITLIST = SqlFunction(
