@@ -1,10 +1,10 @@
 -- The three functions of the story: take one, give one back, say what is left. And, for the other functions
 -- only, what becomes of a ticket that comes back.
 --
--- All functions here run with the rights of their owner (security definer), so that callers need none on
--- the tables. Two precautions follow: a fixed search_path with pg_temp last, or a caller could slip in
--- objects of his own; and EXECUTE taken from PUBLIC, anon and authenticated, because Postgres gives it to
--- PUBLIC and Supabase to all three roles whenever a function is created.
+-- All functions that somebody may call run with the rights of their owner (security definer), so that
+-- callers need none on the tables. Two precautions follow: a fixed search_path with pg_temp last, or a
+-- caller could slip in objects of his own; and EXECUTE taken from PUBLIC, anon and authenticated, because
+-- Postgres gives it to PUBLIC and Supabase to all three roles whenever a function is created.
 --
 -- Parameters keep the story's names. They are written function.parameter wherever a column could be meant.
 

@@ -34,7 +34,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     problem text;
-    price   numeric;
     held    uuid;
     ticket  public.tickets;
 begin
@@ -50,10 +49,9 @@ begin
     end if;
 
     loop
-        price := public.admit(p_event_id, p_user_id, p_ticket_id);
-        insert into public.rsvps as r
-               (event_id, ticket_id, user_id, name, email, status, price_paid, expires_at)
-        values (p_event_id, p_ticket_id, p_user_id, '', '', 'held', price, 'infinity')
+        perform public.admit(p_event_id, p_user_id, p_ticket_id);
+        insert into public.rsvps as r (event_id, ticket_id, user_id, name, email, status, expires_at)
+        values (p_event_id, p_ticket_id, p_user_id, '', '', 'held', 'infinity')
         on conflict (event_id, user_id) where status in ('waiting', 'held', 'confirmed') do nothing
         returning r.id into held;
         exit when found;
