@@ -54,15 +54,16 @@ async def beside(connection: asyncpg.Connection, ticket: TicketRow, quantity: in
     return await create_ticket(connection, ticket.event_id, "Other", 20, quantity)
 
 
-async def buy(connection: asyncpg.Connection, ticket: TicketRow, person: str) -> RsvpCreated:
-    return await create_rsvp(
-        connection,
-        event_id=ticket.event_id,
-        user_id=person,
-        name=person,
-        email=email(person),
-        ticket_id=ticket.id,
-    )
+async def buy(connection: asyncpg.Connection, ticket: TicketRow, person: str, **other: Any) -> RsvpCreated:
+    """Buy with the values that a person has, or with others for some of them."""
+    values: dict[str, Any] = {
+        "event_id": ticket.event_id,
+        "user_id": person,
+        "name": person,
+        "email": email(person),
+        "ticket_id": ticket.id,
+    }
+    return await create_rsvp(connection, **{**values, **other})
 
 
 async def hold(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -13,62 +12,19 @@ import pytest
 from harness.ticketing import (
     DuplicateRsvpError,
     RetryableError,
-    RsvpCreated,
     SaleClosedError,
     SoldOutError,
     TicketingError,
-    TicketRow,
     cancel_rsvp,
-    create_event,
-    create_rsvp,
-    create_ticket,
-    get_ticket_availability,
     increment_ticket_quantity,
 )
+from tests.ticketing.shop import all_of, beside, books, buy, code_of, on_sale
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Opening: TypeAlias = "Callable[[], Awaitable[asyncpg.Connection]]"
-    UntilBlocked: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
+    from harness.ticketing import RsvpCreated, TicketRow
+    from tests.ticketing.shop import Opening, UntilBlocked
 
 HIGHER = ["repeatable_read", "serializable"]
-
-
-async def on_sale(connection: asyncpg.Connection, quantity: int) -> TicketRow:
-    event = await create_event(connection, "Concert")
-    return await create_ticket(connection, event.id, "Standard", 10, quantity)
-
-
-async def buy(connection: asyncpg.Connection, ticket: TicketRow, person: str) -> RsvpCreated:
-    return await create_rsvp(
-        connection,
-        event_id=ticket.event_id,
-        user_id=person,
-        name=person,
-        email=f"{person}@example.com",
-        ticket_id=ticket.id,
-    )
-
-
-async def attempt(connection: asyncpg.Connection, ticket: TicketRow, person: str) -> str:
-    try:
-        await buy(connection, ticket, person)
-    except TicketingError as refusal:
-        return refusal.code
-    return "accepted"
-
-
-async def books(connection: asyncpg.Connection, ticket: TicketRow) -> tuple[int, int]:
-    (row,) = [
-        row for row in await get_ticket_availability(connection, ticket.event_id) if row.id == ticket.id
-    ]
-    return row.available, row.sold
-
-
-async def all_of(*calls: Awaitable[str]) -> Counter[str]:
-    async with asyncio.timeout(60):
-        return Counter(await asyncio.gather(*calls))
 
 
 async def test_twenty_for_ten(opening: Opening) -> None:
@@ -76,9 +32,9 @@ async def test_twenty_for_ten(opening: Opening) -> None:
     buyers = [await opening() for _ in range(20)]
     for _ in range(5):
         ticket = await on_sale(buyers[0], 10)
-        codes = await all_of(*(attempt(buyer, ticket, f"p{n}") for n, buyer in enumerate(buyers)))
+        codes = await all_of(*(code_of(buy(buyer, ticket, f"p{n}")) for n, buyer in enumerate(buyers)))
         assert codes == {"accepted": 10, "sold_out": 10}
-        assert await books(buyers[0], ticket) == (0, 10)
+        assert await books(buyers[0], ticket) == {"sold": 10}
 
 
 async def test_same_person_many_times(opening: Opening) -> None:
@@ -86,12 +42,13 @@ async def test_same_person_many_times(opening: Opening) -> None:
     buyers = [await opening() for _ in range(10)]
     for _ in range(5):
         ticket = await on_sale(buyers[0], 1)
-        other = await create_ticket(buyers[0], ticket.event_id, "Other", 10, 1)
+        other = await beside(buyers[0], ticket, 1)
         codes = await all_of(
-            *(attempt(buyer, (ticket, other)[n % 2], "ann") for n, buyer in enumerate(buyers))
+            *(code_of(buy(buyer, (ticket, other)[n % 2], "ann")) for n, buyer in enumerate(buyers))
         )
         assert codes == {"accepted": 1, "duplicate_rsvp": 9}
-        assert sorted([await books(buyers[0], ticket), await books(buyers[0], other)]) == [(0, 1), (1, 0)]
+        left = [await books(buyers[0], each) for each in (ticket, other)]
+        assert sorted(left, key=str) == [{"available": 1}, {"sold": 1}]
 
 
 async def test_duplicate_waits_without_touching_the_ticket(
@@ -100,11 +57,11 @@ async def test_duplicate_waits_without_touching_the_ticket(
     """While a duplicate waits for its twin to commit, it holds no lock on the ticket that others want."""
     twin, duplicate, other = [await opening() for _ in range(3)]
     ticket = await on_sale(twin, 2)
-    spare = await create_ticket(twin, ticket.event_id, "Spare", 10, 1)
+    spare = await beside(twin, ticket, 1)
     transaction = twin.transaction()
     await transaction.start()
     await buy(twin, ticket, "ann")
-    waiting = asyncio.create_task(attempt(duplicate, spare, "ann"))
+    waiting = asyncio.create_task(code_of(buy(duplicate, spare, "ann")))
     await until_blocked(duplicate)
     async with other.transaction():
         await other.execute("select from tickets where id = $1 for update nowait", spare.id)
@@ -120,11 +77,11 @@ async def test_twin_gets_it_when_the_first_rolls_back(opening: Opening, until_bl
     transaction = first.transaction()
     await transaction.start()
     await buy(first, ticket, "ann")
-    waiting = asyncio.create_task(attempt(second, ticket, "ann"))
+    waiting = asyncio.create_task(code_of(buy(second, ticket, "ann")))
     await until_blocked(second)
     await transaction.rollback()
     assert await waiting == "accepted"
-    assert await books(first, ticket) == (0, 1)
+    assert await books(first, ticket) == {"sold": 1}
 
 
 async def test_last_ticket_while_the_first_buyer_is_undecided(
@@ -137,11 +94,11 @@ async def test_last_ticket_while_the_first_buyer_is_undecided(
         transaction = first.transaction()
         await transaction.start()
         await buy(first, ticket, "ann")
-        waiting = asyncio.create_task(attempt(second, ticket, "bob"))
+        waiting = asyncio.create_task(code_of(buy(second, ticket, "bob")))
         await until_blocked(second)
         await getattr(transaction, decision)()
         assert await waiting == expected
-        assert await books(first, ticket) == (0, 1)
+        assert await books(first, ticket) == {"sold": 1}
 
 
 async def test_deadline_passes_in_the_queue(opening: Opening, until_blocked: UntilBlocked) -> None:
@@ -153,13 +110,13 @@ async def test_deadline_passes_in_the_queue(opening: Opening, until_blocked: Unt
     transaction = first.transaction()
     await transaction.start()
     await buy(first, ticket, "ann")
-    waiting = asyncio.create_task(attempt(second, ticket, "bob"))
+    waiting = asyncio.create_task(code_of(buy(second, ticket, "bob")))
     await until_blocked(second)
     # Not for ordering: the time itself has to pass.
     await first.fetchval("select pg_sleep(extract(epoch from $1 - clock_timestamp()) + 0.01)", deadline)
     await transaction.rollback()
     assert await waiting == "sale_closed"
-    assert await books(first, ticket) == (2, 0)
+    assert await books(first, ticket) == {"available": 2}
 
 
 async def test_deadline_moved_while_in_the_queue(opening: Opening, until_blocked: UntilBlocked) -> None:
@@ -169,11 +126,11 @@ async def test_deadline_moved_while_in_the_queue(opening: Opening, until_blocked
     transaction = first.transaction()
     await transaction.start()
     await first.execute("update tickets set purchase_deadline = clock_timestamp()")
-    waiting = asyncio.create_task(attempt(second, ticket, "bob"))
+    waiting = asyncio.create_task(code_of(buy(second, ticket, "bob")))
     await until_blocked(second)
     await transaction.commit()
     assert await waiting == "sale_closed"
-    assert await books(first, ticket) == (2, 0)
+    assert await books(first, ticket) == {"available": 2}
 
 
 async def test_transaction_opened_before_the_deadline(opening: Opening) -> None:
@@ -197,7 +154,7 @@ async def test_double_cancel_at_once(opening: Opening) -> None:
     async with asyncio.timeout(60):
         answers = await asyncio.gather(*(cancel_rsvp(caller, created.rsvp.id) for caller in callers))
     assert len({(answer.id, answer.status, answer.cancelled_at) for answer in answers}) == 1
-    assert await books(callers[0], ticket) == (2, 1)
+    assert await books(callers[0], ticket) == {"available": 2, "sold": 1}
 
 
 async def test_second_cancel_waits_for_the_first(opening: Opening, until_blocked: UntilBlocked) -> None:
@@ -213,7 +170,7 @@ async def test_second_cancel_waits_for_the_first(opening: Opening, until_blocked
         await until_blocked(second)
         await getattr(transaction, decision)()
         assert (await waiting).status == "cancelled"
-        assert await books(first, ticket) == (3, 0)
+        assert await books(first, ticket) == {"available": 3}
 
 
 async def test_buying_again_during_a_cancel(opening: Opening, until_blocked: UntilBlocked) -> None:
@@ -226,10 +183,10 @@ async def test_buying_again_during_a_cancel(opening: Opening, until_blocked: Unt
         await other.execute("select from tickets where id = $1 for no key update", ticket.id)
         cancelling = asyncio.create_task(cancel_rsvp(canceller, created.rsvp.id))
         await until_blocked(canceller)
-        assert await attempt(buyer, ticket, "ann") == "duplicate_rsvp"
+        assert await code_of(buy(buyer, ticket, "ann")) == "duplicate_rsvp"
     assert (await cancelling).status == "cancelled"
-    assert await attempt(buyer, ticket, "ann") == "accepted"
-    assert await books(canceller, ticket) == (1, 1)
+    assert await code_of(buy(buyer, ticket, "ann")) == "accepted"
+    assert await books(canceller, ticket) == {"available": 1, "sold": 1}
 
 
 async def test_cancel_racing_with_reserve(opening: Opening) -> None:
@@ -255,7 +212,7 @@ async def test_cancel_racing_with_reserve(opening: Opening) -> None:
         return "done"
 
     ticket = await on_sale(callers[0], 2)
-    tickets = [ticket, await create_ticket(callers[0], ticket.event_id, "Other", 10, 1)]
+    tickets = [ticket, await beside(callers[0], ticket, 1)]
     assert await all_of(*(churn(caller, n, tickets) for n, caller in enumerate(callers))) == {"done": 12}
     assert await callers[0].fetch("select * from oversold_tickets") == []
     assert await callers[0].fetchval("select count(*) from rsvps where status = 'cancelled'") > 0
@@ -273,7 +230,7 @@ async def test_increment_waits_for_a_buyer(opening: Opening, until_blocked: Unti
     await transaction.commit()
     with pytest.raises(TicketingError, match="1 available and 1 sold or held of 2"):
         await giving
-    assert await books(buyer, ticket) == (1, 1)
+    assert await books(buyer, ticket) == {"available": 1, "sold": 1}
 
 
 async def test_insert_locks_no_ticket(opening: Opening) -> None:
@@ -309,7 +266,7 @@ async def test_higher_isolation_raises(opening: Opening, until_blocked: UntilBlo
         with pytest.raises(RetryableError) as caught:
             await waiting
         assert isinstance(caught.value.__cause__, asyncpg.SerializationError)
-    assert await books(first, ticket) == (0, 2)
+    assert await books(first, ticket) == {"sold": 2}
 
 
 @pytest.mark.parametrize("isolation", HIGHER)
@@ -334,7 +291,7 @@ async def test_higher_isolation_double_cancel(
     with pytest.raises(RetryableError):
         await waiting
     assert await cancel() == "cancelled"
-    assert await books(first, ticket) == (2, 0)
+    assert await books(first, ticket) == {"available": 2}
 
 
 @pytest.mark.parametrize("isolation", HIGHER)
@@ -358,4 +315,4 @@ async def test_higher_isolation_rush(opening: Opening, isolation: str) -> None:
 
     codes = await all_of(*(insist(buyer, f"p{n}") for n, buyer in enumerate(buyers)))
     assert codes == {"accepted": 4, "sold_out": 4}
-    assert await books(buyers[0], ticket) == (0, 4)
+    assert await books(buyers[0], ticket) == {"sold": 4}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -16,20 +16,14 @@ from harness.ticketing import (
     StoredAnswer,
     TicketingError,
     begin_idempotent,
-    create_event,
-    create_rsvp,
-    create_ticket,
     finish_idempotent,
     list_rsvps,
 )
+from tests.ticketing.shop import buy, on_sale
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from harness.ticketing import TicketRow
-
-    Opening: TypeAlias = "Callable[[], Awaitable[asyncpg.Connection]]"
-    UntilBlocked: TypeAlias = "Callable[[asyncpg.Connection], Awaitable[None]]"
+    from tests.ticketing.shop import Opening, UntilBlocked
 
 
 async def serve(connection: asyncpg.Connection, ticket: TicketRow, person: str, key: str) -> StoredAnswer:
@@ -46,24 +40,12 @@ async def serve(connection: asyncpg.Connection, ticket: TicketRow, person: str, 
 async def purchase(connection: asyncpg.Connection, ticket: TicketRow, person: str) -> StoredAnswer:
     try:
         async with connection.transaction():
-            created = await create_rsvp(
-                connection,
-                event_id=ticket.event_id,
-                user_id=person,
-                name=person,
-                email=f"{person}@example.com",
-                ticket_id=ticket.id,
-            )
+            created = await buy(connection, ticket, person)
     except RetryableError:
         raise
     except TicketingError as refusal:
         return StoredAnswer(409, {"error": refusal.code})
     return StoredAnswer(201, {"id": str(created.rsvp.id), "remaining": created.remaining})
-
-
-async def on_sale(connection: asyncpg.Connection, quantity: int) -> TicketRow:
-    event = await create_event(connection, "Concert")
-    return await create_ticket(connection, event.id, "Standard", 10, quantity)
 
 
 async def test_same_key_at_once(opening: Opening) -> None:

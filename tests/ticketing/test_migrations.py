@@ -11,15 +11,9 @@ import pytest
 
 from harness.postgres import connect, provision
 from harness.postgres.urls import with_database
-from harness.ticketing import (
-    create_event,
-    create_hold,
-    create_rsvp,
-    create_ticket,
-    migrate,
-    refund_rsvp,
-)
+from harness.ticketing import create_event, create_hold, migrate, refund_rsvp
 from harness.ticketing.migrations import migration_files
+from tests.ticketing.shop import buy, on_sale
 
 EVERYTHING = """
 select 'function' as kind, p.oid::regprocedure::text as name,
@@ -215,16 +209,7 @@ async def test_owner_without_superuser() -> None:
             assert await owner.fetchval("select current_setting('is_superuser')") == "off"
             await migrate(owner)
             await migrate(owner)
-            event = await create_event(owner, "Concert")
-            ticket = await create_ticket(owner, event.id, "Standard", 10, 2)
-            created = await create_rsvp(
-                owner,
-                event_id=event.id,
-                user_id="ann",
-                name="Ann",
-                email="ann@example.com",
-                ticket_id=ticket.id,
-            )
+            created = await buy(owner, await on_sale(owner, 2), "ann")
             assert created.remaining == 1
             assert (
                 await owner.fetchval(

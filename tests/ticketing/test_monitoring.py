@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.ticketing import create_event, create_rsvp, create_ticket, decrement_ticket_quantity
+from harness.ticketing import cancel_rsvp, decrement_ticket_quantity
+from tests.ticketing.shop import buy, on_sale
 
 if TYPE_CHECKING:
     import asyncpg
@@ -20,11 +21,6 @@ select t.name, t.quantity_available, count(r.id) as rsvps_count,
  group by t.id, t.name, t.quantity_available
 having count(r.id) > t.quantity_available + count(r.id)
 """
-
-
-async def on_sale(connection: asyncpg.Connection, quantity: int) -> TicketRow:
-    event = await create_event(connection, "Concert")
-    return await create_ticket(connection, event.id, "Standard", 10, quantity)
 
 
 async def buy_without_decrement(connection: asyncpg.Connection, ticket: TicketRow, people: int) -> None:
@@ -80,15 +76,8 @@ async def test_leak(connection: asyncpg.Connection) -> None:
 async def test_silent_when_all_is_well(connection: asyncpg.Connection) -> None:
     """Sales, cancellations and other tickets are no reason to fire."""
     ticket = await on_sale(connection, 1)
-    created = await create_rsvp(
-        connection,
-        event_id=ticket.event_id,
-        user_id="ann",
-        name="Ann",
-        email="ann@example.com",
-        ticket_id=ticket.id,
-    )
+    created = await buy(connection, ticket, "ann")
     await on_sale(connection, 0)
     assert await connection.fetch("select * from oversold_tickets") == []
-    await connection.fetch("select * from cancel_rsvp($1)", created.rsvp.id)
+    await cancel_rsvp(connection, created.rsvp.id)
     assert await connection.fetch("select * from oversold_tickets") == []

@@ -16,24 +16,18 @@ from harness.ticketing import (
     TicketingError,
     cancel_rsvp,
     change_capacity,
-    confirm_hold,
-    create_event,
-    create_group_rsvp,
-    create_hold,
-    create_rsvp,
-    create_ticket,
     decrement_ticket_quantity,
     expire_holds,
     get_ticket_availability,
     get_ticket_sales,
     increment_ticket_quantity,
-    join_waitlist,
     leave_waitlist,
     migrate,
     refund_rsvp,
     release_hold,
     store_payment_proof,
 )
+from tests.ticketing.shop import book, buy, confirm, hold, on_sale, wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,16 +96,8 @@ async def shop(
         if request.param == "supabase":
             await connection.execute(SUPABASE)
         await migrate(connection)
-        event = await create_event(connection, "Concert")
-        ticket = await create_ticket(connection, event.id, "Standard", 10, 3)
-        created = await create_rsvp(
-            connection,
-            event_id=event.id,
-            user_id="ann",
-            name="Ann",
-            email="ann@example.com",
-            ticket_id=ticket.id,
-        )
+        ticket = await on_sale(connection, 3)
+        created = await buy(connection, ticket, "ann")
         yield connection, ticket, created.rsvp
     finally:
         await connection.close(timeout=10)
@@ -141,35 +127,20 @@ async def may(connection: asyncpg.Connection, statement: str, *arguments: object
     return True
 
 
-async def hold_and_wait(connection: asyncpg.Connection, event_id: int) -> None:
+async def hold_and_wait(connection: asyncpg.Connection) -> None:
     """Do everything that the story's first version had not, once, with no more rights than the caller has."""
-    ticket = await create_ticket(connection, event_id, "Seat", 10, 2)
-    first = await create_hold(connection, event_id=event_id, user_id="cat", ticket_id=ticket.id)
-    made = await confirm_hold(connection, first.hold.id, name="Cat", email="cat@example.com")
-    second = await create_hold(connection, event_id=event_id, user_id="dan", ticket_id=ticket.id)
+    ticket = await on_sale(connection, 2)
+    first = await hold(connection, ticket, "cat")
+    made = await confirm(connection, first.hold.id, "cat")
+    second = await hold(connection, ticket, "dan")
     for person in ("eve", "fay"):
-        await join_waitlist(
-            connection,
-            event_id=event_id,
-            user_id=person,
-            name=person,
-            email=f"{person}@example.com",
-            ticket_id=ticket.id,
-        )
-    await leave_waitlist(connection, event_id, "fay")
+        await wait(connection, ticket, person)
+    await leave_waitlist(connection, ticket.event_id, "fay")
     await release_hold(connection, second.hold.id)
     await expire_holds(connection)
     await refund_rsvp(connection, made.rsvp.id)
     await change_capacity(connection, ticket.id, 4)
-    people = ("gil", "hal")
-    await create_group_rsvp(
-        connection,
-        event_id=event_id,
-        ticket_id=ticket.id,
-        user_ids=people,
-        names=people,
-        emails=[f"{person}@example.com" for person in people],
-    )
+    await book(connection, ticket, ("gil", "hal"))
     assert [row.standing for row in await get_ticket_sales(connection, ticket.id)] == [3]
 
 
@@ -279,20 +250,12 @@ async def test_the_service_can_do_its_work(shop: tuple[asyncpg.Connection, Ticke
     """service_role needs no more than it was given, row level security and all, for every binding."""
     connection, ticket, rsvp = shop
     async with acting_as(connection, "service_role"):
-        event = await create_event(connection, "Another")
-        other = await create_ticket(connection, event.id, "Standard", 10, 1)
+        other = await on_sale(connection, 1)
         await decrement_ticket_quantity(connection, other.id)
         await increment_ticket_quantity(connection, other.id)
-        await create_rsvp(
-            connection,
-            event_id=event.id,
-            user_id="bob",
-            name="Bob",
-            email="bob@example.com",
-            ticket_id=other.id,
-        )
+        await buy(connection, other, "bob")
         assert (await cancel_rsvp(connection, rsvp.id, "ann")).status == "cancelled"
-        await hold_and_wait(connection, event.id)
+        await hold_and_wait(connection)
         assert [row.sold for row in await get_ticket_availability(connection, ticket.event_id)] == [0]
         await store_payment_proof(connection, content_type="image/png", content=b"x")
         assert await connection.fetch("select * from oversold_tickets") == []
@@ -324,11 +287,4 @@ async def test_refusals_reach_the_service(shop: tuple[asyncpg.Connection, Ticket
     connection, ticket, _ = shop
     async with acting_as(connection, "service_role"):
         with pytest.raises(TicketingError, match="already has an RSVP"):
-            await create_rsvp(
-                connection,
-                event_id=ticket.event_id,
-                user_id="ann",
-                name="Ann",
-                email="ann@example.com",
-                ticket_id=ticket.id,
-            )
+            await buy(connection, ticket, "ann")
