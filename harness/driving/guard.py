@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.driving.program import describe, is_cancelled_from_outside
+from harness.driving.shapes import fault_of_books
 from harness.errors import OversellError, TargetFailedError
-from harness.model import Books, Entry, Stock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from harness.model import Client, Running, Target, TicketType
+    from harness.model import Books, Client, Running, Target, TicketType
 
 T = TypeVar("T")
 
@@ -78,17 +78,9 @@ class _Guarded:
 
     async def books(self, sale: Any) -> Books:
         books: object = await _bounded("reading its books", lambda: self._running.books(sale), _CALL_TIMEOUT)
-        if not isinstance(books, Books):
-            raise TargetFailedError(f"the target's books are a {type(books).__name__}, not a Books")
-        _require_all(books.stock, Stock, "stock")
-        if books.entries is not None:
-            _require_all(books.entries, Entry, "entries")
-        return books
-
-
-def _require_all(things: object, kind: type, what: str) -> None:
-    if not isinstance(things, tuple) or not all(isinstance(thing, kind) for thing in things):
-        raise TargetFailedError(f"the {what} in the target's books must be a tuple of {kind.__name__}")
+        if fault := fault_of_books(books):
+            raise TargetFailedError(fault)
+        return cast("Books", books)
 
 
 async def _bounded(doing: str, call: Callable[[], Awaitable[T]], timeout: float) -> T:

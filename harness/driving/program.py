@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.driving.gate import OpenGate
+from harness.driving.shapes import fault_of_answer
 from harness.model import (
     Answer,
     Call,
@@ -37,12 +38,6 @@ class Recorder:
     """The target's name for what a person has reserved of a ticket type, as answered last."""
     holds: dict[tuple[str, str], str] = field(default_factory=dict)
     """The target's name for what is held for a person of a ticket type, as answered last."""
-    heard: Callable[[Call], None] | None = None
-    """Told of every call that is added."""
-
-    def heard_by(self, heard: Callable[[Call], None]) -> Recorder:
-        """Return a recorder of the same run that also tells somebody."""
-        return replace(self, heard=heard)
 
     def resolve(self, operation: Operation) -> Operation:
         """Fill in the reservation or the hold that an operation is about."""
@@ -61,8 +56,6 @@ class Recorder:
     def record(self, call: Call) -> None:
         """Add a call, and remember the names that its answer gave."""
         self.calls.append(call)
-        if self.heard is not None:
-            self.heard(call)
         answer = call.answer
         match call.operation:
             case (Reserve() | Confirm()) as operation if answer.reservation is not None:
@@ -98,16 +91,20 @@ async def drive_program(
     recorder: Recorder,
     gate: OpenGate,
     patience: Patience,
+    answered: Callable[[Call], None] | None = None,
 ) -> bool:
     """Run one program: the first operation through ``gate``, the others as fast as answers come.
 
     The program ends early when an outcome is unknown: a buyer who lost the connection does not go on on it.
 
+    :param answered: told of each call before the next one is made.
     :returns: whether the client's connection can be used again.
     """
     for operation in program.operations:
         call = await _perform(client, sale, recorder.resolve(operation), gate, patience)
         recorder.record(replace(call, client=program.client, phase=phase))
+        if answered is not None:
+            answered(call)
         if call.completed is None:
             _abandon(client)
             return False
@@ -170,9 +167,8 @@ async def _ask(client: Client, sale: Any, operation: Operation, gate: OpenGate) 
         if isinstance(error, asyncio.CancelledError) and is_cancelled_from_outside():
             raise
         return Answer(Outcome.UNKNOWN, detail=describe(error))
-    if isinstance(answer, Answer) and isinstance(answer.outcome, Outcome):
-        return answer
-    return Answer(Outcome.UNKNOWN, detail=f"the target answered {answer!r}, which is no Answer"[:200])
+    fault = fault_of_answer(answer)
+    return cast("Answer", answer) if fault is None else Answer(Outcome.UNKNOWN, detail=fault[:200])
 
 
 def _abandon(client: Client) -> None:
