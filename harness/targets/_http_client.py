@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import h11
@@ -19,9 +19,11 @@ import h11
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from harness.model import Gate
+
+Protocol = TypeVar("Protocol", bound=asyncio.Protocol)
 
 _CONNECT_TIMEOUT = 10.0
 
@@ -75,6 +77,16 @@ class Address:
         encrypted = parts.scheme == "https"
         return cls(parts.hostname, port or (443 if encrypted else 80), encrypted, parts.path.rstrip("/"))
 
+    async def connect(self, protocol: Callable[[], Protocol]) -> Protocol:
+        """Return a protocol that is connected to there, encrypted where the address says so.
+
+        :raises OSError: when nobody answers.
+        """
+        _, connected = await asyncio.get_running_loop().create_connection(
+            protocol, self.host, self.port, ssl=ssl.create_default_context() if self.encrypted else None
+        )
+        return connected
+
 
 class HttpConnection:
     """One connection, one request at a time, opened again when the other side has closed it."""
@@ -90,14 +102,8 @@ class HttpConnection:
         """
         if self._wire is not None and self._wire.usable:
             return
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(_CONNECT_TIMEOUT):
-            _, self._wire = await loop.create_connection(
-                _Wire,
-                self._address.host,
-                self._address.port,
-                ssl=ssl.create_default_context() if self._address.encrypted else None,
-            )
+            self._wire = await self._address.connect(_Wire)
 
     async def request(
         self,

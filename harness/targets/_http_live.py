@@ -6,9 +6,8 @@ wsproto does the protocol; this module does the waiting, as in :mod:`harness.tar
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import ssl
+import math
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -40,38 +39,37 @@ class NoNoticesError(Exception):
 class LiveNumbers:
     """What a service says of the sale that is on: one socket for each of its events.
 
-    A socket costs a sixth of a short run, and few scenarios read notices. So once many sales have passed in
-    which nobody wanted to know, sockets are opened when somebody does, and for every sale after that.
+    A socket costs a sixth of a short run, and few scenarios read notices. So sales of which
+    nobody wants to know are listened to for a while only, and no longer than it works. After that a socket is
+    opened when somebody reads, and from then on for every sale again.
     """
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._sockets: dict[int, LiveConnection] = {}
         self._opening = asyncio.Lock()
-        self._refused = False
-        """It was tried, and did not work; so nobody waits for it again before it is asked for."""
-        self._sales = 0
-        """Sales that were opened; what counts is whether nobody read a notice in any of the first."""
-        self._read = False
+        self._patience: float = PATIENT_SALES
+        """Sales that will be listened to from their beginning; no end of them once somebody could read."""
 
     async def watch(self, events: Iterable[int]) -> None:
         """Leave the sale before, and listen to this one from now on."""
         self.abort()
-        self._sales += 1
-        if not self._read and self._sales > PATIENT_SALES:
+        if not self._patience:
             return
-        for event in events:
-            if not self._refused:
-                # What goes wrong is said to whoever wants to know a number.
-                with contextlib.suppress(NoNoticesError, BrokenConnectionError, OSError):
-                    await self._open(event)
-                self._refused = event not in self._sockets
+        self._patience -= 1
+        try:
+            for event in events:
+                await self._open(event)
+        except (NoNoticesError, BrokenConnectionError, OSError):
+            # What went wrong is said to whoever wants to know a number.
+            self._patience = 0
 
     async def read(self, event: int, ticket: str, gate: Gate) -> Answer:
         """Return the last number heard of a ticket type, once all that was sent before has arrived."""
-        self._read = True
         try:
-            number = await (await self._open(event)).read(ticket, gate)
+            socket = await self._open(event)
+            self._patience = math.inf
+            number = await socket.read(ticket, gate)
         except NoNoticesError as error:
             return Answer(Outcome.INVALID, detail=str(error))
         except TimeoutError:
@@ -111,14 +109,8 @@ class LiveConnection:
         :raises TimeoutError: when nothing comes.
         :raises OSError: when nobody answers.
         """
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(TIMEOUT):
-            _, wire = await loop.create_connection(
-                lambda: _Wire(address.authority, address.path + path),
-                address.host,
-                address.port,
-                ssl=ssl.create_default_context() if address.encrypted else None,
-            )
+            wire = await address.connect(lambda: _Wire(address.authority, address.path + path))
             try:
                 await wire.begun
             except BaseException:
