@@ -28,8 +28,6 @@ class Conversation:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     received: bytearray = field(default_factory=bytearray)
-    ended: bool = False
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def read_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
         """Read until what was received is enough; return it, and forget it."""
@@ -92,9 +90,8 @@ async def peer(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIte
         conversation = Conversation(reader, writer)
         served.conversations.append(conversation)
         try:
-            await script(conversation)
-        except (EOFError, ConnectionError):
-            conversation.ended = True
+            with contextlib.suppress(EOFError, ConnectionError):
+                await script(conversation)
         finally:
             writer.close()
             served.finished.put_nowait(None)
