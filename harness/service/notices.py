@@ -127,6 +127,7 @@ class Notices:
 
         :raises TimeoutError: when that takes longer than a request waits for a connection.
         :raises ServiceError: when Postgres cannot be asked.
+        :raises PostgresError: when it has no answer, as when others lock what is to be read.
         """
         mark = secrets.token_hex(8)
         self._marks[mark] = asyncio.get_running_loop().create_future()

@@ -226,6 +226,21 @@ async def test_who_comes_while_nothing_can_be_heard_is_told_to_come_back(own_dat
             assert (await again.receive())["type"] == "snapshot"
 
 
+async def test_a_sync_that_others_are_in_the_way_of_is_told_to_come_back(
+    own_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """1013, as for any passing trouble, and no line in the log: nothing is wrong on our side."""
+    async with running(own_database, Settings(lock_wait=0.1)) as service:
+        sale = await service.sale()
+        async with opened(service, sale.event) as socket:
+            await socket.receive()
+            async with connection_to(own_database) as connection, connection.transaction():
+                await connection.execute("LOCK TABLE tickets IN ACCESS EXCLUSIVE MODE")
+                socket.send('{"type": "sync"}')
+                assert await socket.until_closed() == 1013
+    assert caplog.text == ""
+
+
 async def test_a_listener_that_falls_silent_is_found_out(own_database: str) -> None:
     """A connection that stands but no longer answers is given up after a while, and made anew."""
     settings = Settings(listen_check=0.05, statement_wait=0.2)

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
-from harness.service.errors import ServiceError
+from harness.service.errors import ServiceError, refusal_of
 from harness.service.fields import is_event_number
 from harness.service.mailbox import Sync
 from harness.service.notices import TooManySocketsError
@@ -143,8 +143,10 @@ async def _sync(asked: Sync, mailbox: Mailbox, notices: Notices, pool: asyncpg.P
     await mailbox.begun.wait()
     try:
         await notices.catch_up(pool, mailbox.event)
-    except (TimeoutError, ServiceError):
-        raise _Closing(TRY_AGAIN_LATER, "the database cannot be asked at this moment") from None
+    except Exception as error:
+        if isinstance(error, TimeoutError | ServiceError) or refusal_of(error).retry:
+            raise _Closing(TRY_AGAIN_LATER, "the database cannot be asked at this moment") from None
+        raise
     mailbox.synced(asked.id)
 
 
