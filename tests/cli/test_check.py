@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from harness.cli import main
 from tests.cli.commandline import OVERSELL, environment, oversell
+from tests.turns import await_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ def test_an_interrupted_run_leaves_a_verdict_and_nothing_running(
         interrupt(running)
         said = communicate(running)
         assert running.returncode == 3, said
-        assert _carrying(mark) == []
+        assert _carrying(mark) == {}
     assert "oversell: interrupted." in said
     assert _verdict(tmp_path)["verdict"] == "inconclusive"
     assert any("interrupted" in reason for reason in _verdict(tmp_path)["reasons"])
@@ -143,10 +143,9 @@ def test_a_run_interrupted_twice_leaves_nothing_running(tmp_path: Path) -> None:
         once(running)
         said = communicate(running)
         assert running.returncode == 3, said
-        deadline = time.monotonic() + 30
-        while _carrying(mark) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert _carrying(mark) == []
+        for pid in _carrying(mark):
+            await_end(pid)
+        assert _carrying(mark) == {}
     assert _verdict(tmp_path)["verdict"] == "inconclusive"
 
 
@@ -177,13 +176,13 @@ def communicate(running: subprocess.Popen[str]) -> str:
     return running.communicate(timeout=30)[1]
 
 
-def _carrying(mark: str) -> list[str]:
+def _carrying(mark: str) -> dict[int, str]:
     """Return the processes that inherited this mark in their environment, zombies left out."""
-    found = []
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
     return found

@@ -35,7 +35,9 @@ async def work():
         say("tidying")
         if sys.argv[1:] == ["slow"]:
             await asyncio.Event().wait()
-        await asyncio.sleep(0)
+        later = asyncio.Event()
+        asyncio.get_running_loop().call_soon(later.set)
+        await later.wait()
         say("tidy")
 
 def abandon():

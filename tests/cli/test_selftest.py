@@ -278,34 +278,39 @@ async def test_a_bug_in_another_process_is_a_bug_in_this_one(worker: Any) -> Non
 
 async def test_a_process_ends_with_the_block_whatever_it_does(server: Server, tmp_path: Path) -> None:
     """Cancelled in the middle of a row, it is gone, and so are its databases."""
+    explore = ENGINES.get("explore")
+    endless = Settings(rounds=10**6, schedules=1)
     plan = SelftestPlan(
         specimens=(),
-        engines=(BURST,),
+        engines=(explore, BURST),
         known_engines=frozenset(ENGINES.entries),
         scenarios=SCENARIOS,
-        settings=Settings(rounds=10**6),
-        right_settings=Settings(rounds=10**6),
+        settings=endless,
+        right_settings=endless,
+        right_scenarios={"explore": ("last_ticket",)},
     )
+    explored = asyncio.Event()
     async with hands_of(plan, 1, tmp_path)(server) as (hand,):
-        filling = asyncio.ensure_future(hand.fill(SPECIMENS.get("atomic"), lambda _column, _cell: None))
-        monitor = await connect(server.url("postgres"))
-        try:
-            async with asyncio.timeout(30):
-                while not await monitor.fetchval(_AT_WORK):  # noqa: ASYNC110  # the database sets no event
-                    await asyncio.sleep(0.01)
-            filling.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await filling
-        finally:
-            monitor.terminate()
+        filling = asyncio.ensure_future(
+            hand.fill(SPECIMENS.get("atomic"), lambda _column, _cell: explored.set())
+        )
+        async with asyncio.timeout(30):
+            await explored.wait()
+        assert await _databases_of_atomic(server)
+        filling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await filling
     assert isinstance(hand, Worker)
     assert hand.process.returncode is not None
+    assert not await _databases_of_atomic(server)
+
+
+async def _databases_of_atomic(server: Server) -> int:
     monitor = await connect(server.url("postgres"))
-    assert not await monitor.fetchval(_AT_WORK)
-    await monitor.close()
-
-
-_AT_WORK = "SELECT count(*) > 0 FROM pg_database WHERE datname LIKE '%atomic_burst'"
+    try:
+        return int(await monitor.fetchval("SELECT count(*) FROM pg_database WHERE datname LIKE '%atomic%'"))
+    finally:
+        await monitor.close()
 
 
 def test_what_was_not_run_is_said_once_for_all_it_holds_for() -> None:

@@ -10,16 +10,15 @@ import pytest
 
 from harness.drawing.bridge import Bridge, StoppedError
 from harness.errors import InconclusiveError, TargetFailedError
-
-
-def threads() -> int:
-    return sum(thread.name == "hypothesis" for thread in threading.enumerate())
+from tests.turns import next_turn
 
 
 async def until_no_thread_is_left() -> None:
-    async with asyncio.timeout(10):
-        while threads():  # noqa: ASYNC110  # nothing tells when a thread is gone
-            await asyncio.sleep(0.001)
+    """Wait until the threads that Hypothesis runs in have ended."""
+    threads = [thread for thread in threading.enumerate() if thread.name == "hypothesis"]
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 10)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 async def test_a_thread_has_its_waiting_done_in_the_loop() -> None:
@@ -28,7 +27,7 @@ async def test_a_thread_has_its_waiting_done_in_the_loop() -> None:
     mine = asyncio.current_task()
 
     async def ask() -> bool:
-        await asyncio.sleep(0)
+        await next_turn()
         return asyncio.current_task() is mine
 
     assert await bridge.serve(lambda: [bridge.wait_for(ask), bridge.wait_for(ask)]) == [True, True]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.driving.scenarios import ScenarioFile
 from harness.model import Answer, Feature, Outcome, Phase, Program, Reserve, Scenario, TicketType
 from harness.model.sequential import State, opening
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -62,7 +63,7 @@ class Sale:
 async def as_specified(_: MemoryClient, sale: Sale, operation: Operation) -> Answer:
     """Serve one operation as the specification says."""
     sale.state, answer = sale.state.apply(operation)
-    await asyncio.sleep(0)
+    await next_turn()
     return answer
 
 
@@ -71,7 +72,7 @@ async def oversell(_: MemoryClient, sale: Sale, operation: Operation) -> Answer:
     plenty = tuple(TicketType(name=ticket.name, initial=99) for ticket in sale.state.tickets)
     after, answer = replace(sale.state, tickets=plenty).apply(operation)
     sale.state = replace(after, tickets=sale.state.tickets)
-    await asyncio.sleep(0)
+    await next_turn()
     return answer
 
 
@@ -138,9 +139,19 @@ class Heard:
     """A listener that keeps everything."""
 
     events: list[Event] = field(default_factory=list)
+    first: dict[type, asyncio.Event] = field(default_factory=dict)
+    """Set once an event of that kind was heard, where somebody waits for it."""
 
     def __call__(self, event: Event) -> None:
         self.events.append(event)
+        if type(event) in self.first:
+            self.first[type(event)].set()
+
+    async def hear(self, kind: type) -> None:
+        """Wait until an event of that kind is heard."""
+        heard = self.first.setdefault(kind, asyncio.Event())
+        if not self.of(kind):
+            await heard.wait()
 
     def of(self, kind: type) -> list[Any]:
         """Return the events of one kind."""

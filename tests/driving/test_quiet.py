@@ -13,6 +13,7 @@ from harness.errors import InconclusiveError
 from harness.model import Books, Stock
 from harness.postgres import connect
 from tests.driving.fakes import for_ever
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,22 +128,29 @@ async def test_a_session_that_stays_busy_is_named(
 
 
 class Fewer:
-    """A monitor that sees fewer and fewer busy sessions, each look after most of the time there is."""
+    """A monitor that sees fewer and fewer busy sessions, each look after most of the time there is.
 
-    def __init__(self, *busy: str | None) -> None:
+    The time passes on the clock of the loop alone, which is set forward with every look.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *busy: str | None) -> None:
         self.busy = list(busy)
+        self.ahead = 0.0
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        monkeypatch.setattr(loop, "time", lambda: clock() + self.ahead)
 
     async def fetchval(self, _query: str) -> str | None:
-        await asyncio.sleep(0.6 * quiet._TIMEOUT)
+        self.ahead += 0.6 * quiet._TIMEOUT
+        await next_turn()
         return self.busy.pop(0)
 
 
 async def test_while_sessions_come_to_rest_the_others_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlocks are broken one after another: the time counts from the last session that was done."""
-    monkeypatch.setattr(quiet, "_TIMEOUT", 1.5)
-    fewer: Any = Fewer("session 1 is active, session 2 is active", "session 2 is active", None)
+    fewer: Any = Fewer(monkeypatch, "session 1 is active, session 2 is active", "session 2 is active", None)
     assert await quiet_books(Shows(1), None, fewer, alike=1) == books_with(1)  # type: ignore[arg-type]  # it only reads
-    same: Any = Fewer("session 1 is active", "session 2 is active", None)
+    same: Any = Fewer(monkeypatch, "session 1 is active", "session 2 is active", None)
     with pytest.raises(InconclusiveError, match="session 2 is active"):
         await quiet_books(Shows(1), None, same, alike=1)  # type: ignore[arg-type]  # it only reads
 

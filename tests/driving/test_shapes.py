@@ -71,7 +71,8 @@ def test_books_whose_rows_are_something_else(rows: str, value: Any) -> None:
 def test_a_row_with_something_else_in_it(rows: str, change: Any) -> None:
     """An id that is a number here and a text in the answer would look like a sale that was lost."""
     (name,) = change
-    books = replace(BOOKS, **{rows: (ROW, replace(ROW, **change))})
+    wrong: Any = {rows: (ROW, replace(ROW, **change))}
+    books = replace(BOOKS, **wrong)
     assert f"a row of {rows} in the target's books has {name}=" in (fault_of_books(books) or "")
 
 

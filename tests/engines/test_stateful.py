@@ -314,8 +314,7 @@ async def test_being_stopped_leaves_nothing_running(server: Server, tmp_path: Pa
     """A cancellation in the middle of drawing ends Hypothesis' thread too."""
     async with drawer_of(server, OnlyReserves(), tmp_path) as drawer:
         drawing = asyncio.create_task(drawer.draw(shipped("last_ticket", 3), unhurried(1)))
-        while not drawer.heard.of(CheckProgressed):  # noqa: ASYNC110  # what is heard is a plain list
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(drawer.heard.hear(CheckProgressed), 60)
         drawing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drawing

@@ -9,10 +9,11 @@ import os
 import struct
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.turns import await_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
 
 LIMIT = 60.0
 """Seconds anything may take before a test gives up."""
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll until the condition holds; fail when it never does."""
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {LIMIT:g} s in vain for: {what}")
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
@@ -90,7 +82,8 @@ def _message(kind: bytes, body: bytes) -> bytes:
 
 
 _CHILD = """
-import asyncio, json, os, sys
+import asyncio, contextlib, json, os, sys
+from pathlib import Path
 from harness.postgres import connect, provision
 
 async def facts(server):
@@ -102,12 +95,20 @@ async def facts(server):
     finally:
         await connection.close()
 
+def guardians():
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and "_guardian.py" in (process / "cmdline").read_text():
+                yield int(process.name)
+
 async def main(choice, image, ending):
     async with provision(choice, image=image or None) as server:
         async with server.empty("child"):
             found = await facts(server)
             print(json.dumps({"data": found["data"], "postmaster": int(found["lock"].split()[0]),
-                              "host": found["host"].strip(), "kind": server.kind}), flush=True)
+                              "host": found["host"].strip(), "kind": server.kind,
+                              "guardians": list(guardians())}), flush=True)
             if ending == "raise":
                 raise RuntimeError("on purpose")
             if ending == "wait":
@@ -126,6 +127,8 @@ class Child:
     data: Path
     postmaster: int
     host: str
+    guardians: tuple[int, ...]
+    """The processes that clean up after it, however it ends."""
 
     @property
     def folder(self) -> Path:
@@ -133,8 +136,11 @@ class Child:
         return self.data.parent
 
     def ended(self) -> int:
-        """Wait for its end and return the exit code."""
-        return self.process.wait(timeout=LIMIT)
+        """Wait until it and whoever cleans up after it have ended, and return its exit code."""
+        code = self.process.wait(timeout=LIMIT)
+        for guardian in self.guardians:
+            await_end(guardian, timeout=LIMIT)
+        return code
 
 
 @contextlib.contextmanager
@@ -154,7 +160,14 @@ def child(choice: str, ending: str, *, image: str = "") -> Iterator[Child]:
         line = process.stdout.readline()
         assert line, process.stderr.read()
         facts: dict[str, Any] = json.loads(line)
-        yield Child(process, facts["kind"], Path(facts["data"]), facts["postmaster"], facts["host"])
+        yield Child(
+            process,
+            facts["kind"],
+            Path(facts["data"]),
+            facts["postmaster"],
+            facts["host"],
+            tuple(facts["guardians"]),
+        )
     finally:
         process.kill()
         process.communicate(timeout=LIMIT)

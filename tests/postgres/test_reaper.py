@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.postgres import Reaper, _guardian
-from tests.postgres.support import child, is_running, wait_until
+from tests.postgres.support import child, is_running
+from tests.turns import await_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,7 @@ def test_a_killed_guardian_is_stood_in_for(tmp_path: Path) -> None:
     with Reaper() as reaper:
         reaper.watch_folder(folder)
         os.kill(reaper.pid, signal.SIGKILL)
-        wait_until(lambda: not is_running(reaper.pid), "the guardian to die")
+        await_end(reaper.pid)
         reaper.watch_folder(tmp_path / "later")
     assert not folder.exists()
 
@@ -127,5 +128,5 @@ def test_a_run_that_is_ended_leaves_nothing(number: signal.Signals) -> None:
         assert run.folder.exists()
         run.process.send_signal(number)
         assert run.ended() != 0
-        wait_until(lambda: not is_running(run.postmaster), "the server to end")
-        wait_until(lambda: not run.folder.exists(), "the folder to go")
+        assert not is_running(run.postmaster)
+        assert not run.folder.exists()

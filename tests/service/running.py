@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from harness.postgres import connect
 from harness.service import Settings, serve
 from harness.ticketing import create_event, create_ticket
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,7 +148,6 @@ class Sale:
                 )
                 if len(rows) >= count:
                     return [row["pid"] for row in rows]
-                await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -235,8 +235,8 @@ def tally(responses: list[httpx.Response]) -> Counter[tuple[int, str | None]]:
 async def until(condition: Callable[[], Any]) -> None:
     """Wait until an asynchronous condition holds."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():  # noqa: ASYNC110  # the database cannot set an event of ours
-            await asyncio.sleep(0.01)
+        while not await condition():
+            await next_turn()  # The database cannot set an event of ours.
 
 
 def some_key() -> str:

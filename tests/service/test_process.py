@@ -18,6 +18,7 @@ from harness.service import serve
 from harness.service.__main__ import NUMBERS
 from tests.service.running import PATIENCE, Service, client_of, connection_to, until
 from tests.service.sockets import opened
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,8 +93,8 @@ async def test_the_ready_line_goes_to_a_file(own_database: str, tmp_path: Path) 
     file = tmp_path / "ready.json"
     async with process(own_database, "--ready-file", str(file)) as started:
         async with asyncio.timeout(PATIENCE):
-            while not file.exists():  # noqa: ASYNC110  # a file cannot set an event
-                await asyncio.sleep(0.01)
+            while not file.exists():
+                await next_turn()  # A file cannot set an event.
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(json.loads(file.read_text())["url"] + "/healthz")).status_code == 200
         assert os.listdir(tmp_path) == [file.name]  # noqa: PTH208  # nothing else was left there
@@ -195,13 +196,12 @@ async def test_sigterm_during_a_rush(own_database: str) -> None:
         url = await ready(started)
         async with client_of(url) as client:
             sale = await Service(url, own_database, client, asyncio.Event()).sale(100_000)
-            accepted: set[str] = set()
+            accepted = Accepted(50)
             async with asyncio.TaskGroup() as tasks:
                 for buyer in range(8):
                     tasks.create_task(buy_until_it_ends(sale, f"buyer-{buyer}", accepted))
                 async with asyncio.timeout(PATIENCE):
-                    while len(accepted) < 50:  # noqa: ASYNC110  # a rush has no event of its own
-                        await asyncio.sleep(0.01)
+                    await accepted.enough.wait()
                 started.send_signal(signal.SIGTERM)
                 assert await ended(started) == (0, "")
             sold = await sale.sold()
@@ -223,6 +223,19 @@ async def test_a_service_that_is_cancelled_leaves_the_event_loop_clean(own_datab
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+class Accepted(set[str]):
+    """The RSVPs that were accepted, and an event for when there are enough of them."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self.wanted, self.enough = enough, asyncio.Event()
+
+    def add(self, rsvp: str, /) -> None:
+        super().add(rsvp)
+        if len(self) >= self.wanted:
+            self.enough.set()
 
 
 async def buy_until_it_ends(sale: Sale, buyer: str, accepted: set[str]) -> None:

@@ -24,6 +24,7 @@ from harness.targets import _http_live
 from harness.targets._http_live import PATIENT_SALES, LiveNumbers
 from tests.targets.peer import Conversation, has_head, peer
 from tests.targets.test_http_answers import SALE
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -161,7 +162,7 @@ async def test_pings_are_answered_and_messages_may_come_in_parts() -> None:
         answer = speaker._ws.send(TextMessage(data=json.dumps({"type": "synced", "id": identity})))
         for byte in answer:
             await conversation.answer(bytes([byte]))
-            await asyncio.sleep(0)
+            await next_turn()
         await conversation.read_to_the_end()
 
     assert await read(script) == [Answer(Outcome.ACCEPTED, remaining=9)]
@@ -266,8 +267,8 @@ async def test_a_lost_socket_is_opened_again_by_who_asks() -> None:
         numbers = client._numbers
         await numbers.watch([7])
         await served.finished.get()
-        while numbers._sockets[7].usable:  # noqa: ASYNC110  # the end of a stream sets no event of ours
-            await asyncio.sleep(0.01)
+        while numbers._sockets[7].usable:
+            await next_turn()  # The end of a stream sets no event of ours.
         assert await client.perform(SALE, READ, OpenGate()) == Answer(Outcome.ACCEPTED, remaining=4)
         numbers.abort()
 

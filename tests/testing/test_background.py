@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.testing._background import Background
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -45,8 +46,13 @@ def test_an_error_of_the_work_is_raised_where_it_was_asked_for(background: Backg
 async def test_a_loop_that_is_running_here_is_no_obstacle() -> None:
     """Some plugins keep theirs running while a test is called."""
     background = Background()
-    assert background.run(asyncio.sleep(0, "done")) == "done"
+    assert background.run(after_a_turn("done")) == "done"
     background.close()
+
+
+async def after_a_turn(word: str) -> str:
+    await next_turn()
+    return word
 
 
 def test_an_interruption_cancels_the_work_and_waits_until_it_has_tidied_up(
@@ -60,7 +66,7 @@ def test_an_interruption_cancels_the_work_and_waits_until_it_has_tidied_up(
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)
+            await next_turn()
             told.append("tidied up")
 
     def interrupted(future: object, timeout: float | None = None) -> None:
@@ -72,7 +78,7 @@ def test_an_interruption_cancels_the_work_and_waits_until_it_has_tidied_up(
         background.run(work())
     monkeypatch.undo()
     assert told == ["tidied up"]
-    assert background.run(asyncio.sleep(0, "usable")) == "usable"
+    assert background.run(after_a_turn("usable")) == "usable"
 
 
 def test_what_was_entered_is_left_at_the_end() -> None:

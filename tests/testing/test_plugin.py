@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -30,17 +29,17 @@ SETTINGS = """
     filterwarnings = error
 """
 SHOPS = """
-    import asyncio
     from harness.model import Answer, Feature, Outcome
     from harness.specimens import SPECIMENS
     from tests.driving.fakes import MemoryTarget
+    from tests.turns import next_turn
 
     right = SPECIMENS.get("atomic").target
     wrong = SPECIMENS.get("check_then_decrement").target
     only_sells = MemoryTarget(supports=frozenset({Feature.RESERVE}))
 
     async def refuse(client, sale, operation):
-        await asyncio.sleep(0)
+        await next_turn()
         return Answer(Outcome.INVALID)
 
     shut = MemoryTarget(behave=refuse)
@@ -445,13 +444,14 @@ def test_an_interruption_ends_everything(suite: Suite) -> None:
                 pathlib.Path("database.txt").write_text(database)
 
             def start(self, database, folder):
-                pathlib.Path("begun.txt").touch()
+                pathlib.Path("begun").write_text("begun")
                 return super().start(database, folder)
 
         patient = {"operation-timeout": "1h"}
         test_slow = gate(Slow(behave=wait), scenarios="rush", engines="burst", settings=patient)
         test_next = gate("shops:right", scenarios="rush", engines="burst")
     """)
+    os.mkfifo(suite.folder / "begun")
     running = subprocess.Popen(
         PYTEST,
         cwd=suite.folder,
@@ -463,7 +463,7 @@ def test_an_interruption_ends_everything(suite: Suite) -> None:
         start_new_session=True,
     )
     try:
-        _wait_for(suite.folder / "begun.txt")
+        assert (suite.folder / "begun").read_text() == "begun"
         os.killpg(running.pid, signal.SIGINT)
         said, _ = running.communicate(timeout=60)
     finally:
@@ -477,13 +477,6 @@ def test_an_interruption_ends_everything(suite: Suite) -> None:
     port = re.search(r":(\d+)/", (suite.folder / "database.txt").read_text())
     assert port is not None
     assert not _answers(int(port[1]))
-
-
-def _wait_for(path: Path) -> None:
-    until = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < until, f"{path.name} never came"
-        time.sleep(0.02)
 
 
 def _answers(port: int) -> bool:

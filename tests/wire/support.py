@@ -17,6 +17,7 @@ from harness.wire import (
     address_of,
     lead_through,
 )
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -63,7 +64,7 @@ class Recorder:
         return [entry for entry in self.log if word in entry[1]]
 
     async def _ask(self, moment: str, statement: Statement) -> Decision:
-        await asyncio.sleep(0)
+        await next_turn()
         self.log.append((moment, statement.sql, statement.kind))
         return self._decide(moment, statement) if self._decide else PROCEED
 
