@@ -342,3 +342,27 @@ async def test_sales_of_which_nobody_wants_to_hear_are_not_listened_to_for_ever(
             await numbers.watch([7])
         assert len(served.conversations) == PATIENT_SALES + 3
         numbers.abort()
+
+
+async def test_what_did_not_work_once_is_listened_to_again_once_somebody_could_read() -> None:
+    """A service that could not be reached for a moment is not left unheard for all sales to come."""
+
+    async def script(conversation: Conversation) -> None:
+        if len(served.conversations) == 1:
+            return  # and the connection is closed
+        speaker = Speaker(conversation)
+        await speaker.accept()
+        await speaker.say(SNAPSHOT)
+        await speaker.say({"type": "synced", "id": await speaker.hear_sync()})
+        await conversation.read_to_the_end()
+
+    async with peer(script) as served:
+        client = served.buyer()
+        numbers = client._numbers
+        for _ in range(2):
+            await numbers.watch([7])
+        assert len(served.conversations) == 1
+        assert await client.perform(SALE, READ, OpenGate()) == Answer(Outcome.ACCEPTED, remaining=9)
+        await numbers.watch([7])
+        assert len(served.conversations) == 3
+        numbers.abort()
