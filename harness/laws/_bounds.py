@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.laws._calls import accounts
-from harness.laws._capacity import capacities, end_of
-from harness.laws._steps import NEVER, Steps
+from harness.laws._capacity import capacities
+from harness.laws._steps import Steps
 from harness.model import Confirm, Outcome, ReadAvailability, ReadNotice, ReadSales
+from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.laws._calls import Account, Holding, Purchase
+    from harness.laws._calls import Account
     from harness.laws._capacity import Capacity
     from harness.model import Call, Evidence
 
@@ -46,7 +47,7 @@ class Bounds:
     def remaining(self, call: Call) -> tuple[int, int]:
         """Return how much remained at some moment of the call: at least, and at most."""
         fewest, most = self.taken(call)
-        start, end = call.invoked, _answered(call)
+        start, end = call.invoked, ended(call)
         return max(0, self.capacity.least(start, end) - most), self.capacity.most(start, end) - fewest
 
 
@@ -59,13 +60,13 @@ def bounds(evidence: Evidence) -> Mapping[str, Bounds]:
     return {name: Bounds(mine[name], capacity[name]) for name in capacity}
 
 
-def quiet_from(evidence: Evidence) -> Mapping[str, float]:
+def quiet_from(evidence: Evidence) -> Mapping[str, int]:
     """Return from when on nothing can have changed any more, for each ticket type that was ever changed."""
-    last: dict[str, float] = {}
+    last: dict[str, int] = {}
     for call in evidence.history:
         if call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) and not isinstance(call.operation, _READS):
             ticket = call.operation.ticket
-            last[ticket] = max(last.get(ticket, -NEVER), end_of(call))
+            last[ticket] = max(last.get(ticket, -NEVER), ended(call))
     return last
 
 
@@ -80,44 +81,38 @@ class _Sum:
         self._may_be_over = Steps((end, quantity) for _, end, quantity in surely if end != NEVER)
 
     def during(self, call: Call) -> tuple[int, int]:
-        start, end = call.invoked, _answered(call)
+        start, end = call.invoked, ended(call)
         fewest = self._surely_begun.until(start) - self._may_be_over.before(end)
         return fewest, self._may_begin.before(end) - self._surely_over.until(start)
 
 
-_Part = tuple[float, float, int]
+_Part = tuple[int, int, int]
 """From when, until when, and how many units."""
-
-
-def _answered(call: Call) -> float:
-    return NEVER if call.completed is None else call.completed
 
 
 def _claims(mine: Iterable[Account]) -> Iterator[_Part]:
     """Yield what may have been taken. A confirmed hold takes nothing more, as long as it was there."""
     for account in mine:
         yield from (
-            _part(bought, account.undone(bought))
+            (bought.call.invoked, account.undone(bought), bought.most)
             for bought in account.purchases
             if not (isinstance(bought.call.operation, Confirm) and account.backed(bought))
         )
-        yield from (_part(held, account.gone(held)) for held in account.holds)
+        yield from ((held.call.invoked, account.gone(held), held.most) for held in account.holds)
 
 
 def _purchases(mine: Iterable[Account]) -> Iterator[_Part]:
     """Yield what may have been sold."""
     for account in mine:
-        yield from (_part(bought, account.undone(bought)) for bought in account.purchases)
-
-
-def _part(claim: Purchase | Holding, end: int | None) -> _Part:
-    return claim.call.invoked, NEVER if end is None else end, claim.most
+        yield from (
+            (bought.call.invoked, account.undone(bought), bought.most) for bought in account.purchases
+        )
 
 
 def _surely_taken(account: Account) -> Iterator[_Part]:
     """Yield when the person surely had something, or it was held for them."""
     held = (
-        (end_of(held.call), min(account.may_be_released(held), account.may_be_given_back(held)))
+        (ended(held.call), min(account.may_be_released(held), account.may_be_given_back(held)))
         for held in account.holds
         if held.accepted
     )
@@ -130,15 +125,13 @@ def _surely_sold(account: Account) -> Iterator[_Part]:
     return _together(_standing(account), min(quantities, default=0))
 
 
-def _standing(account: Account) -> list[tuple[float, float]]:
+def _standing(account: Account) -> list[tuple[int, int]]:
     return [
-        (end_of(bought.call), account.may_be_undone(bought))
-        for bought in account.purchases
-        if bought.accepted
+        (ended(bought.call), account.may_be_undone(bought)) for bought in account.purchases if bought.accepted
     ]
 
 
-def _together(times: Iterable[tuple[float, float]], quantity: int) -> Iterator[_Part]:
+def _together(times: Iterable[tuple[int, int]], quantity: int) -> Iterator[_Part]:
     """Yield the times without overlaps: two answers may be about one and the same."""
     begun, over = NEVER, -NEVER
     for start, end in sorted(times):

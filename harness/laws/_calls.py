@@ -21,8 +21,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from harness.laws._capacity import end_of
-from harness.laws._steps import NEVER, FirstAfter
+from harness.laws._steps import FirstAfter
 from harness.model import (
     Cancel,
     ChangeCapacity,
@@ -38,6 +37,7 @@ from harness.model import (
     Reserve,
     ReserveGroup,
 )
+from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,15 +130,14 @@ class Endings:
         self._possible = {name: _possible(found) for name, found in by_name.items()}
         self._any = _possible([ending for found in by_name.values() for ending in found])
 
-    def certain(self, claim: Claim) -> int | None:
-        """Return by when it had certainly been given back, or ``None`` when it may still be there."""
-        end = end_of(claim.call)
+    def certain(self, claim: Claim) -> int:
+        """Return by when it had certainly been given back; ``NEVER`` when it may still be there."""
+        end = ended(claim.call)
         times = (self._certain[name].from_(end) for name in {None, claim.id} if name in self._certain)
-        first = min(times, default=NEVER)
-        return None if first == NEVER else int(first)
+        return min(times, default=NEVER)
 
-    def possible(self, claim: Claim) -> float:
-        """Return from when on it may have been given back; infinity when it surely was not."""
+    def possible(self, claim: Claim) -> int:
+        """Return from when on it may have been given back; ``NEVER`` when it surely was not."""
         begun = claim.call.invoked
         if claim.id is None:
             return max(self._any.beyond(begun), begun)
@@ -182,28 +181,31 @@ class Account:
 
     def may_stand(self) -> list[Purchase]:
         """Return the purchases that nothing has certainly undone: only these may be in the books."""
-        return [bought for bought in self.purchases if self.undone(bought) is None]
+        return [bought for bought in self.purchases if self.undone(bought) == NEVER]
 
-    def undone(self, bought: Purchase) -> int | None:
-        """Return by when the purchase had certainly been undone, or ``None`` when it may still stand."""
+    def undone(self, bought: Purchase) -> int:
+        """Return by when the purchase had certainly been undone; ``NEVER`` when it may still stand."""
         if bought.waits:
-            return self.left.get(bought.call.index)
+            return self.left.get(bought.call.index, NEVER)
         return self._undoings.certain(bought)
 
-    def may_be_undone(self, bought: Purchase) -> float:
-        """Return from when on a purchase may have been undone; infinity when it surely was not."""
+    def may_be_undone(self, bought: Purchase) -> int:
+        """Return from when on a purchase may have been undone; ``NEVER`` when it surely was not."""
         return self._undoings.possible(bought)
 
-    def released(self, held: Holding) -> int | None:
-        """Return by when a hold had certainly been released or expired, unless it was confirmed before."""
+    def released(self, held: Holding) -> int:
+        """Return by when a hold had certainly been released or expired, unless it was confirmed before.
+
+        ``NEVER`` when neither is certain.
+        """
         return self._releases.certain(held)
 
-    def may_be_released(self, held: Holding) -> float:
-        """Return from when on a hold may have been released or expired; infinity when it surely was not."""
+    def may_be_released(self, held: Holding) -> int:
+        """Return from when on a hold may have been released or expired; ``NEVER`` when it surely was not."""
         return self._releases.possible(held)
 
-    def may_be_given_back(self, held: Holding) -> float:
-        """Return from when on it may have been confirmed and undone; infinity when it surely was not."""
+    def may_be_given_back(self, held: Holding) -> int:
+        """Return from when on it may have been confirmed and undone; ``NEVER`` when it surely was not."""
         return self._undoings.possible(Holding(held.call, held.most))
 
     def quantities(self, id: str | None) -> set[int]:
@@ -218,22 +220,22 @@ class Account:
         named = wanted is not None and wanted in self._until
         names = (wanted, None) if named else self._until
         latest = min(
-            (self._until[name].beyond(-end_of(confirm.call)) for name in names if name in self._until),
+            (self._until[name].beyond(-ended(confirm.call)) for name in names if name in self._until),
             default=NEVER,
         )
         return latest < -confirm.call.invoked
 
-    def gone(self, held: Holding) -> int | None:
+    def gone(self, held: Holding) -> int:
         """Return by when what was held had certainly been given back: released, or sold and undone."""
         released = self.released(held)
-        if self.may_be_confirmed(held) >= (NEVER if released is None else released):
+        if self.may_be_confirmed(held) >= released:
             return released
         confirm = self.confirmed(held)
-        undone = None if confirm is None else self.undone(confirm)
-        return None if undone is None else max(undone, released or undone)
+        undone = NEVER if confirm is None else self.undone(confirm)
+        return undone if released == NEVER else max(undone, released)
 
-    def may_be_confirmed(self, held: Holding) -> float:
-        """Return from when on a hold may have been confirmed; infinity when it surely was not."""
+    def may_be_confirmed(self, held: Holding) -> int:
+        """Return from when on a hold may have been confirmed; ``NEVER`` when it surely was not."""
         names = self._confirms if held.id is None else (held.id, None)
         times = (
             self._confirmed_from[name].beyond(held.call.invoked) for name in names if name in self._confirms
@@ -242,7 +244,7 @@ class Account:
 
     def may_hold(self) -> list[Holding]:
         """Return the holds that have not certainly ended: only these may be held at the end."""
-        return [held for held in self.holds if self.released(held) is None and not self._is_confirmed(held)]
+        return [held for held in self.holds if self.released(held) == NEVER and not self._is_confirmed(held)]
 
     def _is_confirmed(self, held: Holding) -> bool:
         """Say whether the hold was certainly confirmed, since it is the only one that can have been."""
@@ -287,7 +289,7 @@ class Account:
     @cached_property
     def _confirmed_from(self) -> Mapping[str | None, FirstAfter]:
         return {
-            name: FirstAfter((end_of(bought.call), bought.call.invoked) for bought in found)
+            name: FirstAfter((ended(bought.call), bought.call.invoked) for bought in found)
             for name, found in self._confirms.items()
         }
 
@@ -306,16 +308,15 @@ class Account:
     @cached_property
     def _until(self) -> Mapping[str | None, FirstAfter]:
         """Until when holds were there, by their names; both times negative, to ask for the latest by then."""
-        found: dict[str | None, list[tuple[float, float]]] = defaultdict(list)
+        found: dict[str | None, list[tuple[int, int]]] = defaultdict(list)
         for held in self.holds:
-            released = self.released(held)
-            found[held.id].append((-held.call.invoked, -NEVER if released is None else -released))
+            found[held.id].append((-held.call.invoked, -self.released(held)))
         return {name: FirstAfter(items) for name, items in found.items()}
 
 
 def certainly_before(first: Call, second: Call) -> bool:
     """Say whether the first call had taken effect, or been refused, before the second was invoked."""
-    return end_of(first) <= second.invoked
+    return ended(first) <= second.invoked
 
 
 def accounts(evidence: Evidence) -> Mapping[tuple[str, str], Account]:
@@ -461,18 +462,18 @@ def _leave(found: _Accounts, evidence: Evidence) -> None:
                 _leave_line(account, sold_out, back)
 
 
-def _leave_line(account: Account, sold_out: float, back: float) -> None:
-    leaves = FirstAfter((call.invoked, end_of(call)) for call in account.leaves)
+def _leave_line(account: Account, sold_out: int, back: int) -> None:
+    leaves = FirstAfter((call.invoked, ended(call)) for call in account.leaves)
     for place in account.purchases:
-        left = leaves.from_(end_of(place.call)) if place.waits and place.call.invoked >= sold_out else NEVER
+        left = leaves.from_(ended(place.call)) if place.waits and place.call.invoked >= sold_out else NEVER
         if left <= back and left != NEVER:
-            account.left[place.call.index] = int(left)
+            account.left[place.call.index] = left
 
 
-def _sold_out_from(found: Mapping[tuple[str, str], Account], ticket: str, initial: int) -> float:
+def _sold_out_from(found: Mapping[tuple[str, str], Account], ticket: str, initial: int) -> int:
     """Return from when on nothing remained as long as nothing came back: each person counted once."""
     taken = sorted(
-        (min(end_of(claim.call) for claim in made), account.fewest)
+        (min(ended(claim.call) for claim in made), account.fewest)
         for (name, _), account in found.items()
         if name == ticket and (made := account.surely_made())
     )
@@ -481,7 +482,7 @@ def _sold_out_from(found: Mapping[tuple[str, str], Account], ticket: str, initia
     return next(times, NEVER if initial > 0 else -NEVER)
 
 
-def _back_from(evidence: Evidence, ticket: str) -> float:
+def _back_from(evidence: Evidence, ticket: str) -> int:
     """Return from when on something may have come back, or been added."""
     kinds = (Cancel, Refund, Release, Expire, ChangeCapacity)
     return min(
@@ -498,9 +499,9 @@ def _back_from(evidence: Evidence, ticket: str) -> float:
 
 def _certain(endings: list[Ending]) -> FirstAfter:
     """Ask with the end of a claim's call by when it had certainly been ended."""
-    return FirstAfter((ending.call.invoked, end_of(ending.call)) for ending in endings if ending.entitled)
+    return FirstAfter((ending.call.invoked, ended(ending.call)) for ending in endings if ending.entitled)
 
 
 def _possible(endings: list[Ending]) -> FirstAfter:
     """Ask with the beginning of a claim's call from when on it may have been ended."""
-    return FirstAfter((end_of(ending.call), ending.call.invoked) for ending in endings)
+    return FirstAfter((ended(ending.call), ending.call.invoked) for ending in endings)

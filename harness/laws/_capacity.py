@@ -10,8 +10,9 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from harness.laws._steps import NEVER, Levels
+from harness.laws._steps import Levels
 from harness.model import ChangeCapacity, Outcome
+from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ class Capacity:
         """Take the changes of its capacity that were accepted or whose outcome is unknown."""
         self.initial = ticket.initial
         self._changes = [
-            (call.invoked, max(end_of(call), call.invoked + 1), call.operation.capacity)
+            (call.invoked, ended(call), call.operation.capacity)
             for call in changes
             if isinstance(call.operation, ChangeCapacity)
         ]
@@ -37,11 +38,11 @@ class Capacity:
         self._most = Levels(self._levels(-1), max)
         self._least = Levels(self._levels(+1), min)
 
-    def most(self, start: float, end: float) -> int:
+    def most(self, start: int, end: int) -> int:
         """Return the largest capacity possible at any moment between these times."""
         return self._most.between(start, end)
 
-    def least(self, start: float, end: float) -> int:
+    def least(self, start: int, end: int) -> int:
         """Return the smallest capacity possible at any moment between these times."""
         return self._least.between(start, end)
 
@@ -50,21 +51,21 @@ class Capacity:
         possible = {capacity for _, end, capacity in self._changes if last is None or end > last}
         return tuple(sorted(possible if last is not None else {self.initial, *possible}))
 
-    def _superseded_until(self, time: float) -> float | None:
+    def _superseded_until(self, time: int) -> int | None:
         """Return when the last change that was answered by then was invoked: all before it are over."""
         return max(
             (invoked for invoked, end, _ in self._changes if end <= time and end != NEVER), default=None
         )
 
-    def _levels(self, sign: int) -> list[tuple[float, int]]:
+    def _levels(self, sign: int) -> list[tuple[int, int]]:
         """Return the smallest (sign +1) or largest (-1) capacity possible from each moment on."""
         moments = sorted(
             [(invoked, 0, end, capacity) for invoked, end, capacity in self._changes]
             + [(end, 1, invoked, capacity) for invoked, end, capacity in self._changes if end != NEVER]
         )
         # Each with the time by which its call had been answered: it is over once a later one has been, too.
-        possible: list[tuple[int, float]] = [(sign * self.initial, -NEVER)]
-        over: float | None = None
+        possible: list[tuple[int, int]] = [(sign * self.initial, -NEVER)]
+        over: int | None = None
         levels = [(-NEVER, self.initial)]
         for time, answered, other, capacity in moments:
             if answered:
@@ -84,9 +85,3 @@ def capacities(evidence: Evidence) -> Mapping[str, Capacity]:
         if isinstance(call.operation, ChangeCapacity) and call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
             changes[call.operation.ticket].append(call)
     return {ticket.name: Capacity(ticket, changes[ticket.name]) for ticket in evidence.scenario.tickets}
-
-
-def end_of(call: Call) -> float:
-    """Return by when a call had taken effect, if it did; infinity when that is not known."""
-    unknown = call.completed is None or call.outcome is Outcome.UNKNOWN
-    return NEVER if unknown or call.completed is None else call.completed

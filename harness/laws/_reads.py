@@ -38,7 +38,7 @@ def untrue(reads: list[tuple[Call, int]], known: Bounds, possible: Possible) -> 
     return lies
 
 
-def present(reads: list[tuple[Call, int]], quiet: float | None, now: int | None) -> dict[str, str]:
+def present(reads: list[tuple[Call, int]], quiet: int | None, now: int | None) -> dict[str, str]:
     """Return in words, by person, which numbers were not the present one although nothing changed any more.
 
     :param quiet: from when on nothing can have changed; ``None`` when nothing ever did.

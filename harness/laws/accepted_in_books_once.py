@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from harness.laws._books import needs_rows, people, view
 from harness.laws._calls import Account, accounts, matches, unexplained
 from harness.laws._law import Law
+from harness.model.history import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +60,7 @@ def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Faul
                 yield "in the books with another quantity", account.person
         if any(bought.accepted for bought in account.purchases):
             for entry in unexplained(held[account.person], account.may_stand()):
-                gone = any(account.undone(b) is not None and matches(entry, b) for b in account.purchases)
+                gone = any(account.undone(b) != NEVER and matches(entry, b) for b in account.purchases)
                 yield "cancelled and still in the books" if gone else "in the books too often", account.person
 
 

@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING
 
 from harness.laws._books import people, stock_of, view
 from harness.laws._calls import accounts, distinct, happens, hold_of, matches, unexplained
-from harness.laws._capacity import end_of
 from harness.laws._law import Law
-from harness.laws._steps import NEVER
 from harness.model import Confirm, Expire, Hold, Release
+from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,20 +55,20 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
             yield shown.violation(LAW.name, f"{shown.told()}, but {'; '.join(clauses)}.", buyers)
 
 
-def _claimed(evidence: Evidence, known: Iterable[Account]) -> Mapping[tuple[str, str], list[float]]:
+def _claimed(evidence: Evidence, known: Iterable[Account]) -> Mapping[tuple[str, str], list[int]]:
     """Return by when each person had asked for something, anything, of the event of each ticket type."""
     events = {ticket.name: ticket.event for ticket in evidence.scenario.tickets}
-    asked: dict[tuple[str, str], list[float]] = defaultdict(list)
+    asked: dict[tuple[str, str], list[int]] = defaultdict(list)
     for account in known:
         calls = [claim.call for claim in account.purchases] + [held.call for held in account.holds]
-        asked[events[account.ticket], account.person] += map(end_of, calls)
+        asked[events[account.ticket], account.person] += map(ended, calls)
     ordered = {key: sorted(ends) for key, ends in asked.items()}
     return {
         (account.ticket, account.person): ordered[events[account.ticket], account.person] for account in known
     }
 
 
-def _surely_held(account: Account, claimed: Mapping[tuple[str, str], list[float]]) -> list[Holding]:
+def _surely_held(account: Account, claimed: Mapping[tuple[str, str], list[int]]) -> list[Holding]:
     """Return the holds that must be there at the end: nothing can have ended them, or taken their place."""
     ends = claimed[account.ticket, account.person]
     return [
@@ -105,7 +104,7 @@ def _from_nothing(account: Account, confirms: list[Purchase], others: list[str |
             unbacked.append(bought)
     for bought in unbacked:
         names = first if hold_of(bought) is None else {hold_of(bought), None} & first.keys()
-        if not any(first[name] < end_of(bought.call) for name in names):
+        if not any(first[name] < ended(bought.call) for name in names):
             return True
     return False
 

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 
 from harness.laws._books import needs_rows, people, view
 from harness.laws._calls import accounts, happens
-from harness.laws._capacity import end_of
 from harness.laws._law import Law
-from harness.laws._steps import NEVER
 from harness.model import Confirm, JoinWaitlist
+from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,8 +60,8 @@ class _Waiter:
     def __init__(self, account: Account, *, only: bool) -> None:
         self._account = account
         places = [bought.call for bought in account.purchases if bought.waits]
-        self.since = max((end_of(call) for call in places), default=NEVER) if only else NEVER
-        """By when the last place was certainly given; infinity when that is not known, or may not be all."""
+        self.since = max((ended(call) for call in places), default=NEVER) if only else NEVER
+        """By when the last place was certainly given; ``NEVER`` when that is not known, or may not be all."""
         self.asked = max((call.invoked for call in places), default=0)
         self._attempts = sorted(_attempts(account))
 
@@ -72,22 +71,18 @@ class _Waiter:
         account = self._account
         return self.since != NEVER and not account.leaves and not account.undoings
 
-    def first_asked(self, since: int) -> float:
+    def first_asked(self, since: int) -> int:
         """Return when the first call was invoked that can be why the person has something after ``since``."""
         return next((begun for begun, over in self._attempts if over > since), -NEVER)
 
 
-def _attempts(account: Account) -> Iterator[tuple[int, float]]:
+def _attempts(account: Account) -> Iterator[tuple[int, int]]:
     """Yield each try to get something: when it was invoked, and by when what came of it was over."""
     for bought in account.purchases:
         if not (isinstance(bought.call.operation, Confirm) and account.backed(bought)):
-            yield bought.call.invoked, _or_never(account.undone(bought))
+            yield bought.call.invoked, account.undone(bought)
     for held in account.holds:
-        yield held.call.invoked, _or_never(account.gone(held))
-
-
-def _or_never(time: int | None) -> float:
-    return NEVER if time is None else time
+        yield held.call.invoked, account.gone(held)
 
 
 def _busy(evidence: Evidence, known: Iterable[Account]) -> set[tuple[str, str]]:

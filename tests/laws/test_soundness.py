@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from harness.laws import LAWS, judge
 from harness.laws._calls import accounts
 from harness.model import Cancel, Confirm, Evidence, JoinWaitlist, Judgement, Outcome
+from harness.model.history import NEVER
 from tests.strategies import evidences
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def an_overlapping_cancel_undid_a_sale(evidence: Evidence) -> bool:
 
 def a_cancel_is_certain(evidence: Evidence) -> bool:
     return any(
-        account.undone(bought) is not None
+        account.undone(bought) != NEVER
         for account in accounts(evidence).values()
         for bought in account.purchases
     )
@@ -71,9 +72,7 @@ def somebody_was_served_from_the_line(evidence: Evidence) -> bool:
 def a_hold_was_confirmed_and_another_ended(evidence: Evidence) -> bool:
     accepted = [call.operation for call in evidence.history if call.outcome is Outcome.ACCEPTED]
     return any(isinstance(each, Confirm) for each in accepted) and any(
-        account.released(held) is not None
-        for account in accounts(evidence).values()
-        for held in account.holds
+        account.released(held) != NEVER for account in accounts(evidence).values() for held in account.holds
     )
 
 
