@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from harness.laws._calls import accounts
 from harness.laws._capacity import capacities
 from harness.laws._steps import Steps
-from harness.model import Confirm, Outcome, ReadAvailability, ReadNotice, ReadSales
+from harness.model import Confirm
 from harness.model.history import NEVER, ended
+from harness.model.operations import READS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from harness.laws._calls import Account
     from harness.laws._capacity import Capacity
     from harness.model import Call, Evidence
-
-_READS = (ReadAvailability, ReadNotice, ReadSales)
 
 
 class Bounds:
@@ -64,7 +63,7 @@ def quiet_from(evidence: Evidence) -> Mapping[str, int]:
     """Return from when on nothing can have changed any more, for each ticket type that was ever changed."""
     last: dict[str, int] = {}
     for call in evidence.history:
-        if call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) and not isinstance(call.operation, _READS):
+        if call.may_have_happened and not isinstance(call.operation, READS):
             ticket = call.operation.ticket
             last[ticket] = max(last.get(ticket, -NEVER), ended(call))
     return last

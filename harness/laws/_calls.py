@@ -31,7 +31,6 @@ from harness.model import (
     JoinWaitlist,
     LeaveWaitlist,
     Outcome,
-    Proof,
     Refund,
     Release,
     Reserve,
@@ -91,7 +90,7 @@ class Purchase:
     @property
     def allowed(self) -> bool:
         """It may succeed at all: none may whose payment proof was refused or cut off."""
-        return not isinstance(self.call.operation, Reserve) or may_be_bought(self.call.operation)
+        return not (isinstance(self.call.operation, Reserve) and self.call.operation.in_vain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,19 +322,14 @@ def accounts(evidence: Evidence) -> Mapping[tuple[str, str], Account]:
     """Return what the history says of each ticket type and person, in order of first mention."""
     found = _Accounts()
     for call in evidence.history:
-        if call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+        if call.may_have_happened:
             _enter(found, call)
     for call in evidence.history:
-        if isinstance(call.operation, Confirm) and call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+        if isinstance(call.operation, Confirm) and call.may_have_happened:
             account = found[call.operation.ticket, call.operation.person]
             account.purchases.append(Purchase(call, _held(account, call.operation), call.answer.reservation))
     _leave(found, evidence)
     return found
-
-
-def may_be_bought(reserve: Reserve) -> bool:
-    """Say whether this purchase may succeed at all: none may whose payment proof was refused or cut off."""
-    return reserve.proof not in (Proof.REFUSED, Proof.CUT)
 
 
 def hold_of(confirm: Purchase) -> str | None:
@@ -435,7 +429,7 @@ def _enter(found: _Accounts, call: Call) -> None:
 
 def _given_up(call: Call, reserve: Reserve) -> bool:
     """Say whether the buyer stopped at a payment proof that failed, and so never asked for the ticket."""
-    return call.outcome is Outcome.UNKNOWN and not may_be_bought(reserve)
+    return call.outcome is Outcome.UNKNOWN and reserve.in_vain
 
 
 def _names(call: Call, members: tuple[str, ...]) -> Iterable[str | None]:
@@ -491,7 +485,7 @@ def _back_from(evidence: Evidence, ticket: str) -> int:
             for call in evidence.history
             if isinstance(call.operation, kinds)
             and call.operation.ticket == ticket
-            and call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+            and call.may_have_happened
         ),
         default=NEVER,
     )

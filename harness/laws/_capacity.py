@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from harness.laws._steps import Levels
-from harness.model import ChangeCapacity, Outcome
+from harness.model import ChangeCapacity
 from harness.model.history import NEVER, ended
 
 if TYPE_CHECKING:
@@ -82,6 +82,6 @@ def capacities(evidence: Evidence) -> Mapping[str, Capacity]:
     """Return what the history says about the capacity of each ticket type of the scenario."""
     changes: dict[str, list[Call]] = defaultdict(list)
     for call in evidence.history:
-        if isinstance(call.operation, ChangeCapacity) and call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+        if isinstance(call.operation, ChangeCapacity) and call.may_have_happened:
             changes[call.operation.ticket].append(call)
     return {ticket.name: Capacity(ticket, changes[ticket.name]) for ticket in evidence.scenario.tickets}

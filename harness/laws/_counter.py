@@ -21,6 +21,7 @@ from harness.laws._roles import Step, TooManyError, roles
 from harness.model.answers import Outcome
 from harness.model.history import NEVER, ended
 from harness.model.operations import (
+    READS,
     Cancel,
     ChangeCapacity,
     Confirm,
@@ -28,7 +29,6 @@ from harness.model.operations import (
     Hold,
     JoinWaitlist,
     LeaveWaitlist,
-    Proof,
     ReadAvailability,
     ReadNotice,
     ReadSales,
@@ -191,12 +191,10 @@ def _crowds(scan: _Scan) -> dict[str, int]:
 
 def _says_itself(call: Call) -> bool:
     """Say whether the call says the same of the counter whoever made it."""
-    operation, outcome = call.operation, call.answer.outcome
-    if outcome is Outcome.SOLD_OUT:
+    operation = call.operation
+    if call.outcome is Outcome.SOLD_OUT:
         return isinstance(operation, (Reserve, Hold, ReserveGroup))
-    if isinstance(operation, (ReadAvailability, ReadNotice, ReadSales, ChangeCapacity)):
-        return outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
-    return False
+    return isinstance(operation, (*READS, ChangeCapacity)) and call.may_have_happened
 
 
 class _Scan:
@@ -268,7 +266,7 @@ class _Scan:
         if outcome is Outcome.DUPLICATE:
             self._people[person] = (end, *self._people.get(person, _NOBODY)[1:])
             return standing != _FREE
-        vain = isinstance(wanted, Reserve) and wanted.proof in _IN_VAIN
+        vain = isinstance(wanted, Reserve) and wanted.in_vain
         if standing != _FREE or units < 1 or vain or ticket in self._closed:
             return False
         self._people[person] = (end, _HELD if held else _STANDS, call.answer.reservation, units, ticket)
@@ -288,13 +286,10 @@ class _Scan:
             until <= begin and standing == _FREE
             for until, standing, *_ in (self._people.get(member, _NOBODY) for member in members)
         )
-        accepted = call.answer.outcome is Outcome.ACCEPTED
-        if not (accepted and free and members and len(set(members)) == len(members) == len(names)):
+        plain = call.answer.outcome is Outcome.ACCEPTED and ticket not in self._closed and free
+        if not (plain and members and len(set(members)) == len(members) == len(names)):
             self.doubtful.update(members)
             return bool(members)
-        if ticket in self._closed:
-            self.doubtful.update(members)
-            return True
         for member, name in zip(members, names, strict=True):
             self._people[member] = (end, _STANDS, name, 1, ticket)
         self._rows[ticket].extend((TAKE, len(members), begin, end, False, at))
@@ -307,13 +302,12 @@ class _Scan:
         until, standing, name, units, of = self._people.get(person, _NOBODY)
         release = isinstance(asked, Release)
         named = asked.hold if isinstance(asked, Release) else asked.reservation
-        outcome = call.answer.outcome
         if (
             until > begin
             or standing != (_HELD if release else _STANDS)
             or ticket != of
             or named not in (None, name)
-            or outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+            or not call.may_have_happened
             or (isinstance(asked, Cancel) and asked.whose not in (None, person))
         ):
             return False
@@ -363,7 +357,7 @@ class _Scan:
 
     def line(self, call: Call, begin: int, end: int, at: int) -> bool:  # noqa: ARG002  # as all of these
         """Give up on waiting lines: what comes back goes to whoever waits, and how many remain stays."""
-        if call.answer.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+        if call.may_have_happened:
             raise OtherStructureError("somebody waits in line")
         return False
 
@@ -385,7 +379,6 @@ _Standing: TypeAlias = tuple[int, int, str | None, int, str]
 which ticket type."""
 _FREE, _STANDS, _HELD = range(3)
 _NOBODY: _Standing = (-NEVER, _FREE, None, 0, "")
-_IN_VAIN = (Proof.REFUSED, Proof.CUT)
 _READERS: Mapping[type, Callable[[_Scan, Call, int, int, int], bool]] = {
     Reserve: _Scan.sale,
     Hold: _Scan.sale,

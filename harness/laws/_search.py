@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from harness.model.answers import Outcome
 from harness.model.history import NEVER, Explained, Finding, ended, is_open, surroundings
-from harness.model.operations import ReadAvailability, ReadNotice, ReadSales
+from harness.model.operations import READS
 from harness.model.sequential import opening
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 METHOD = "exact search"
 _REFUSALS = (Outcome.SOLD_OUT, Outcome.DUPLICATE)
-_READS = (ReadAvailability, ReadNotice, ReadSales)
 
 
 def search(part: Part, books: Books | None = None, *, budget: int) -> Finding:
@@ -185,4 +184,4 @@ def _window(calls: Iterable[Call]) -> _Window:
 
 
 def _observes(call: Call) -> bool:
-    return call.answer.outcome in _REFUSALS or isinstance(call.operation, _READS)
+    return call.answer.outcome in _REFUSALS or isinstance(call.operation, READS)

@@ -45,7 +45,7 @@ class _Group:
 
     @property
     def refused(self) -> bool:
-        return not any(call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN) for call in self.calls)
+        return not any(call.may_have_happened for call in self.calls)
 
 
 def _judge(evidence: Evidence) -> Iterator[Violation]:

@@ -50,7 +50,7 @@ def _asked(evidence: Evidence) -> Mapping[tuple[str, str], list[tuple[Refund, bo
     found: dict[tuple[str, str], list[tuple[Refund, bool]]] = defaultdict(list)
     for call in evidence.history:
         operation = call.operation
-        if isinstance(operation, Refund) and call.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+        if isinstance(operation, Refund) and call.may_have_happened:
             accepted = call.outcome is Outcome.ACCEPTED
             found[operation.ticket, operation.person].append((operation, accepted))
     return found

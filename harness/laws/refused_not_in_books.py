@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from harness.laws._books import needs_rows, people, view
 from harness.laws._calls import Account, accounts, distinct, unexplained
 from harness.laws._law import Law
-from harness.model import ReadAvailability, ReadNotice, ReadSales, ReserveGroup
+from harness.model import ReserveGroup
+from harness.model.operations import READS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def _last_told(evidence: Evidence) -> Mapping[tuple[str, str], Outcome]:
     told: dict[tuple[str, str], Outcome] = {}
     for call in evidence.history:
         operation = call.operation
-        if not isinstance(operation, ReadAvailability | ReadNotice | ReadSales):
+        if not isinstance(operation, READS):
             members = operation.members if isinstance(operation, ReserveGroup) else ()
             for person in members or (operation.person,):
                 told[operation.ticket, person] = call.outcome

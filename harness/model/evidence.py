@@ -35,6 +35,11 @@ class Call:
         """What the client saw."""
         return self.answer.outcome
 
+    @property
+    def may_have_happened(self) -> bool:
+        """It was accepted, or its outcome is unknown."""
+        return self.answer.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+
     def overlaps(self, other: Call) -> bool:
         """Say whether the two were under way at the same time."""
         mine_ended_first = self.completed is not None and self.completed <= other.invoked

@@ -68,6 +68,11 @@ class Reserve:
     disconnects: bool = False
     """The client goes away once the request has left, without waiting for the answer."""
 
+    @property
+    def in_vain(self) -> bool:
+        """It must not succeed: its payment proof is refused or cut off."""
+        return self.proof in (Proof.REFUSED, Proof.CUT)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
@@ -211,6 +216,9 @@ Operation: TypeAlias = (
     | ReadNotice
     | ReadSales
 )
+
+READS = (ReadAvailability, ReadNotice, ReadSales)
+"""Those that only ask."""
 
 FEATURE_OF: Mapping[type[Operation], Feature] = {
     Reserve: Feature.RESERVE,

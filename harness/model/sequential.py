@@ -40,7 +40,6 @@ from harness.model.operations import (
     Hold,
     JoinWaitlist,
     LeaveWaitlist,
-    Proof,
     ReadAvailability,
     ReadNotice,
     ReadSales,
@@ -192,7 +191,7 @@ class State:
     def _refusals_to_sell(
         self, wanted: Reserve | Hold | ReserveGroup, ticket: TicketType
     ) -> Iterator[Answer]:
-        if isinstance(wanted, Reserve) and wanted.proof in (Proof.REFUSED, Proof.CUT):
+        if isinstance(wanted, Reserve) and wanted.in_vain:
             yield _invalid("the payment proof was not accepted")
         people, quantity = _asked_for(wanted)
         if quantity < 1 or len(set(people)) != len(people):
