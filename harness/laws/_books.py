@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ from harness.laws._capacity import capacities
 from harness.model import Stock, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from harness.laws._capacity import Capacity
-    from harness.model import Books, Evidence, TicketType
+    from harness.model import Books, Entry, Evidence, TicketType
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,12 @@ class View:
             held=self.held,
             buyers=self.buyers if buyers is None else buyers,
         )
+
+    def faulty(self, law: str, faults: Mapping[str, Iterable[str]], *more: str) -> Violation:
+        """Return a violation that lists what is wrong, each with whom it is wrong, and what else is."""
+        clauses = (*(f"{what}: {people(who)}" for what, who in faults.items()), *more)
+        buyers = dict.fromkeys(person for who in faults.values() for person in who)
+        return self.violation(law, f"{self.told()}, but {'; '.join(clauses)}.", tuple(buyers))
 
     def told(self) -> str:
         """Return the numbers in words: ``started with 10, sold 14 and 0 remain``."""
@@ -121,6 +127,14 @@ def stock_of(books: Books, ticket: TicketType) -> Stock | None:
 def final_views(evidence: Evidence) -> Iterator[View]:
     """Yield every ticket type as it was at the end."""
     return (view(evidence, ticket) for ticket in evidence.scenario.tickets)
+
+
+def by_person(rows: Iterable[Entry]) -> defaultdict[str, list[Entry]]:
+    """Return the rows of each person; asked for anybody else, none."""
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    for row in rows:
+        found[row.person].append(row)
+    return found
 
 
 def people(names: Iterable[str], *, most: int = 5) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, people, view
+from harness.laws._books import by_person, needs_rows, view
 from harness.laws._calls import Account, accounts, matches, unexplained
 from harness.laws._law import Law
 from harness.model.history import NEVER
@@ -35,22 +35,17 @@ _Fault = tuple[str, str]
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     known = accounts(evidence)
     for ticket in evidence.scenario.tickets:
-        shown = view(evidence, ticket)
         mine = [account for (name, _), account in known.items() if name == ticket.name]
         faults: dict[str, dict[str, None]] = defaultdict(dict)
         for what, who in (*_shared_ids(mine), *_faults(mine, evidence.books.of(ticket.name))):
             faults[what][who] = None
         if faults:
-            clauses = "; ".join(f"{what}: {people(who)}" for what, who in faults.items())
-            buyers = tuple(dict.fromkeys(person for who in faults.values() for person in who))
-            yield shown.violation(LAW.name, f"{shown.told()}, but {clauses}.", buyers)
+            yield view(evidence, ticket).faulty(LAW.name, faults)
 
 
 def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Fault]:
     """Yield what is wrong with the entries of each person."""
-    held: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        held[entry.person].append(entry)
+    held = by_person(entries)
     for account in mine:
         for bought in account.surely_stand():
             standing = [entry for entry in held[account.person] if matches(entry, bought)]

@@ -22,7 +22,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from harness.laws._books import people, stock_of, view
+from harness.laws._books import by_person, stock_of, view
 from harness.laws._calls import accounts, distinct, happens, hold_of, matches, unexplained
 from harness.laws._law import Law
 from harness.model import Confirm, Expire, Hold, Release
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.laws._calls import Account, Holding, Purchase
-    from harness.model import Entry, Evidence, TicketType, Violation
+    from harness.model import Evidence, TicketType, Violation
 
 _Fault = tuple[str, str]
 """What is wrong, and with whom."""
@@ -47,12 +47,9 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         faults: dict[str, dict[str, None]] = defaultdict(dict)
         for what, who in (*_confirms(mine.values()), *_rows(evidence, ticket, mine, surely)):
             faults[what][who] = None
-        clauses = [f"{what}: {people(who)}" for what, who in faults.items()]
-        clauses += _counts(evidence, ticket, mine, surely)
-        if clauses:
-            shown = view(evidence, ticket)
-            buyers = tuple(dict.fromkeys(person for who in faults.values() for person in who))
-            yield shown.violation(LAW.name, f"{shown.told()}, but {'; '.join(clauses)}.", buyers)
+        counts = list(_counts(evidence, ticket, mine, surely))
+        if faults or counts:
+            yield view(evidence, ticket).faulty(LAW.name, faults, *counts)
 
 
 def _claimed(evidence: Evidence, known: Iterable[Account]) -> Mapping[tuple[str, str], list[int]]:
@@ -135,10 +132,7 @@ def _rows(
     """Yield what is wrong with the holds of each person at the end."""
     if evidence.books.holds is None:
         return
-    rows: dict[str, list[Entry]] = defaultdict(list)
-    for row in evidence.books.holds:
-        if row.ticket == ticket.name:
-            rows[row.person].append(row)
+    rows = by_person(row for row in evidence.books.holds if row.ticket == ticket.name)
     for person, held in rows.items():
         account = mine.get(person)
         if account is None or not account.holds:

@@ -15,34 +15,31 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from harness.laws._books import people, view
+from harness.laws._books import by_person, view
 from harness.laws._calls import Account, accounts, happens
 from harness.laws._law import Law
 from harness.model import Outcome, Refund
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from harness.model import Entry, Evidence, TicketType, Violation
+    from harness.model import Entry, Evidence, Violation
 
 
 def _judge(evidence: Evidence) -> Iterator[Violation]:
     known = accounts(evidence)
     asked = _asked(evidence)
     for ticket in evidence.scenario.tickets:
-        paid = _by_person(evidence.books.refunds or (), ticket)
-        standing = _by_person(evidence.books.of(ticket.name), ticket)
+        paid = by_person(row for row in evidence.books.refunds or () if row.ticket == ticket.name)
+        standing = by_person(evidence.books.of(ticket.name))
         faults: dict[str, dict[str, None]] = defaultdict(dict)
         for person in dict.fromkeys((*paid, *(name for owner, name in asked if owner == ticket.name))):
             account = known.get((ticket.name, person)) or Account(ticket.name, person)
             refunds = asked.get((ticket.name, person), [])
-            for what in _faults(account, refunds, paid.get(person, []), standing.get(person, [])):
+            for what in _faults(account, refunds, paid[person], standing[person]):
                 faults[what][person] = None
         if faults:
-            shown = view(evidence, ticket)
-            clauses = "; ".join(f"{what}: {people(who)}" for what, who in faults.items())
-            buyers = tuple(dict.fromkeys(person for who in faults.values() for person in who))
-            yield shown.violation(LAW.name, f"{shown.told()}, but {clauses}.", buyers)
+            yield view(evidence, ticket).faulty(LAW.name, faults)
 
 
 def _asked(evidence: Evidence) -> Mapping[tuple[str, str], list[tuple[Refund, bool]]]:
@@ -88,14 +85,6 @@ def _is_paid(account: Account, refund: Refund, paid: list[Entry]) -> bool:
         or row.reservation not in told
         for row in paid
     )
-
-
-def _by_person(rows: Iterable[Entry], ticket: TicketType) -> Mapping[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
-    for row in rows:
-        if row.ticket == ticket.name:
-            found.setdefault(row.person, []).append(row)
-    return found
 
 
 def _needs(evidence: Evidence) -> str | None:

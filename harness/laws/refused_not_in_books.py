@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, people, view
+from harness.laws._books import by_person, needs_rows, people, view
 from harness.laws._calls import Account, accounts, distinct, unexplained
 from harness.laws._law import Law
 from harness.model import ReserveGroup
@@ -31,7 +31,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
     for ticket in evidence.scenario.tickets:
         shown = view(evidence, ticket)
         faults: dict[str, str] = {}
-        for person, entries in _by_person(evidence.books.of(ticket.name)).items():
+        for person, entries in by_person(evidence.books.of(ticket.name)).items():
             account = known.get((ticket.name, person)) or Account(ticket.name, person)
             if fault := _fault(account, entries, told.get((ticket.name, person))):
                 faults[person] = f"{person} ({fault})"
@@ -68,13 +68,6 @@ def _last_told(evidence: Evidence) -> Mapping[tuple[str, str], Outcome]:
             for person in members or (operation.person,):
                 told[operation.ticket, person] = call.outcome
     return told
-
-
-def _by_person(entries: tuple[Entry, ...]) -> Mapping[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(entry.person, []).append(entry)
-    return found
 
 
 LAW = Law(name="refused_not_in_books", doc=__doc__, judge=_judge, applies=needs_rows)
