@@ -346,8 +346,7 @@ class Run:
             return after, Answer(Outcome.ACCEPTED, remaining=self.notices.get(asked.ticket))
         if isinstance(asked, JoinWaitlist) and answer.outcome is Outcome.INVALID and self.habits.early_lines:
             forgiven = self.state.follow(asked, Answer(Outcome.ACCEPTED))
-            ended = any(ticket.closed for ticket in self.state.tickets if ticket.name == asked.ticket)
-            if forgiven and not ended:
+            if forgiven:
                 return forgiven[0], Answer(Outcome.ACCEPTED)
         return after, answer
 

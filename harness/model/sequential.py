@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from harness.model.scenario import TicketType
 
 _DONE = Answer(Outcome.ACCEPTED)
+_SOMETHING_REMAINS = Answer(Outcome.INVALID, detail="something remains")
 _OURS = "#"
 """Between person and number in a name that the target did not give."""
 
@@ -84,10 +85,10 @@ class State:
 
         A client that disconnects does not see that answer; the operation takes effect all the same.
         """
-        refusal = next(iter(self._refusals(operation)), None)
+        refusal = next(self._refusals(operation), None)
         if refusal is not None:
             return self, refusal
-        return self._done(operation, Answer(Outcome.ACCEPTED))
+        return self._done(operation, _DONE)
 
     def follow(self, operation: Operation, answer: Answer) -> tuple[State, ...]:
         """Return the states that the specification may be in after that answer; none when it is wrong.
@@ -124,18 +125,8 @@ class State:
 
     def books(self) -> Books:
         """Return the numbers and the rows, as a target would show them."""
-        stock = tuple(
-            Stock(
-                ticket=ticket.name,
-                initial=ticket.initial,
-                remaining=self.remaining(ticket.name),
-                sold=self.sold(ticket.name),
-                held=_sum(self.held, ticket.name),
-            )
-            for ticket in self.tickets
-        )
         return Books(
-            stock=stock,
+            stock=tuple(map(self._stock, self.tickets)),
             entries=_sorted(self.standing),
             holds=_sorted(self.held),
             waiting=self.waiting,
@@ -144,13 +135,22 @@ class State:
 
     def shows(self, books: Books) -> bool:
         """Say whether a target in this state can show these books; what they leave out is not compared."""
-        mine = {stock.ticket: stock for stock in self.books().stock}
+        mine = {ticket.name: self._stock(ticket) for ticket in self.tickets}
         return (
             all(_same_numbers(mine[stock.ticket], stock) for stock in books.stock if stock.ticket in mine)
             and _same_rows(self.standing, books.entries)
             and _same_rows(self.held, books.holds)
             and _same_rows(self.refunded, books.refunds)
             and (books.waiting is None or _line(self.waiting) == _line(books.waiting))
+        )
+
+    def _stock(self, ticket: TicketType) -> Stock:
+        return Stock(
+            ticket=ticket.name,
+            initial=ticket.initial,
+            remaining=self.remaining(ticket.name),
+            sold=self.sold(ticket.name),
+            held=_sum(self.held, ticket.name),
         )
 
     def _refusals(self, operation: Operation) -> Iterator[Answer]:
@@ -168,7 +168,7 @@ class State:
                 if ticket.closed:
                     yield _invalid("the sale has ended")
                 if self.remaining(ticket.name) > 0:
-                    yield _invalid("something remains")
+                    yield _SOMETHING_REMAINS
             case LeaveWaitlist():
                 if not any(_is(entry, operation) for entry in self.waiting):
                     yield _invalid("does not wait")
@@ -220,19 +220,15 @@ class State:
     def _is_repetition(self, operation: Operation, answer: Answer) -> bool:
         """Say whether nothing was left to do: it was done before, or what it takes away is not there."""
         match operation:
-            case Reserve() | Confirm():
+            case Reserve() | Confirm() | Hold():
+                rows = self.held if isinstance(operation, Hold) else self.standing
                 return any(
                     answer.reservation in (None, entry.reservation) and _is(entry, operation)
-                    for entry in self.standing
+                    for entry in rows
                 )
             case Cancel():
                 mine = operation.whose in (None, operation.person)
                 return mine and self._reservation(operation) is None
-            case Hold():
-                return any(
-                    answer.reservation in (None, entry.reservation) and _is(entry, operation)
-                    for entry in self.held
-                )
             case Refund():
                 paid = any(
                     _is(entry, operation) and operation.reservation in (None, entry.reservation)
@@ -257,14 +253,10 @@ class State:
 
     def _is_pardoned(self, operation: Operation, refusal: Answer) -> bool:
         """Say whether a right system may accept this all the same."""
-        match operation:
-            case Reserve() | Hold() | ReserveGroup() if refusal.outcome is Outcome.DUPLICATE:
-                event = self._named()[operation.ticket].event
-                return not any(self._stands(person, event) for person in _asked_for(operation)[0])
-            case JoinWaitlist():
-                return refusal.outcome is Outcome.INVALID and self.remaining(operation.ticket) > 0
-            case _:
-                return False
+        if refusal.outcome is Outcome.DUPLICATE and isinstance(operation, Reserve | Hold | ReserveGroup):
+            event = self._named()[operation.ticket].event
+            return not any(self._stands(person, event) for person in _asked_for(operation)[0])
+        return refusal is _SOMETHING_REMAINS
 
     def _done(self, operation: Operation, answer: Answer) -> tuple[State, Answer]:
         """Return the state after an operation that nothing speaks against, with names as answered."""

@@ -234,6 +234,8 @@ ANSWERS: list[tuple[str, list[Operation], Operation, Answer, int]] = [
     ("no number", [], general(ReadSales), OK, 1),
     ("a wrong count", BOUGHT, general(ReadSales), Answer(Outcome.ACCEPTED, sold=2), 0),
     ("waits though something remains", [], general(JoinWaitlist), OK, 1),
+    ("waits though the sale has ended", [], JoinWaitlist(ticket="late", person="ada"), OK, 0),
+    ("waits for what there is not", [], JoinWaitlist(ticket="none", person="ada"), OK, 0),
 ]
 
 
