@@ -50,6 +50,7 @@ NEWCOMER = "newcomer"
 LATECOMER = "latecomer"
 """Nor this."""
 ACCEPTED, UNKNOWN, SOLD_OUT, INVALID = Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.SOLD_OUT, Outcome.INVALID
+LATE = TicketType(name="late", initial=5, event="late", closed=True)
 EVERYTHING = "linearizable"
 """The law that is about all answers at once may cry whatever is planted."""
 
@@ -164,6 +165,13 @@ def most(evidence: Evidence) -> int:
     changes = (call.operation for call in evidence.history)
     capacities = (each.capacity for each in changes if isinstance(each, ChangeCapacity))
     return max([evidence.scenario.tickets[0].initial, *capacities])
+
+
+def with_ticket(evidence: Evidence, ticket: TicketType, stock: Stock) -> Evidence:
+    """Add one more ticket type."""
+    scenario = replace(evidence.scenario, tickets=(*evidence.scenario.tickets, ticket))
+    books = replace(evidence.books, stock=(*evidence.books.stock, stock))
+    return replace(evidence, scenario=scenario, books=books)
 
 
 def _changed(books: Books, **changes: Callable[[int], int]) -> Books:
@@ -301,11 +309,10 @@ def another_quantity(evidence: Evidence) -> Evidence:
 
 def one_id_for_two_people(evidence: Evidence) -> Evidence:
     """Two people were told that the same reservation is theirs."""
-    other = Reserve(ticket=first(evidence), person="latecomer")
+    other = replace(reserve(evidence), person=LATECOMER)
     evidence = told(evidence, reserve(evidence), Outcome.ACCEPTED, "new#1")
     evidence = told(evidence, other, Outcome.ACCEPTED, "new#1")
-    row = Entry(ticket=first(evidence), person="latecomer", reservation="new#1")
-    return sold(evidence, entry(evidence), row)
+    return sold(evidence, entry(evidence), latecomer(evidence, "new#1"))
 
 
 def refused_and_standing(outcome: Outcome) -> Callable[[Evidence], Evidence]:
@@ -350,31 +357,18 @@ def two_for_one_person(evidence: Evidence) -> Evidence:
 def two_ticket_types_for_one_person(evidence: Evidence) -> Evidence:
     """One person reserved two ticket types of one event, and both were accepted."""
     ticket = TicketType(name="extra", initial=1, event=evidence.scenario.tickets[0].event)
-    scenario = replace(evidence.scenario, tickets=(*evidence.scenario.tickets, ticket))
-    evidence = replace(evidence, scenario=scenario)
+    evidence = with_ticket(evidence, ticket, Stock(ticket="extra", initial=1, remaining=0, sold=1))
     extra = Reserve(ticket="extra", person=NEWCOMER)
     evidence = told(evidence, reserve(evidence), Outcome.ACCEPTED, "new#1")
     evidence = told(evidence, extra, Outcome.ACCEPTED, "new#2")
     evidence = sold(evidence, entry(evidence))
-    stock = (*evidence.books.stock, Stock(ticket="extra", initial=1, remaining=0, sold=1))
-    evidence = replace(evidence, books=replace(evidence.books, stock=stock))
     return with_rows(evidence, Entry(ticket="extra", person=NEWCOMER, reservation="new#2"))
 
 
 def sold_out_before_anybody_came(evidence: Evidence) -> Evidence:
     """The first buyer of all was told that everything was sold."""
     assume(evidence.scenario.tickets[0].initial >= 1)
-    answer = Answer(Outcome.SOLD_OUT)
-    lie = Call(
-        index=-1,
-        client=NEWCOMER,
-        phase=0,
-        operation=reserve(evidence),
-        answer=answer,
-        invoked=-2,
-        completed=-1,
-    )
-    return replace(evidence, history=(lie, *evidence.history))
+    return first_of_all(evidence, reserve(evidence), Answer(Outcome.SOLD_OUT))
 
 
 def sold_out_after_everybody_left(evidence: Evidence) -> Evidence:
@@ -411,11 +405,7 @@ def duplicate_of_nothing(evidence: Evidence) -> Evidence:
 
 def sale_after_deadline(evidence: Evidence) -> Evidence:
     """The sale of one more ticket type had ended, and somebody bought one."""
-    late = TicketType(name="late", initial=5, event="late", closed=True)
-    scenario = replace(evidence.scenario, tickets=(*evidence.scenario.tickets, late))
-    stock = Stock(ticket="late", initial=5, remaining=4, sold=1)
-    books = replace(evidence.books, stock=(*evidence.books.stock, stock))
-    evidence = replace(evidence, scenario=scenario, books=books)
+    evidence = with_ticket(evidence, LATE, Stock(ticket="late", initial=5, remaining=4, sold=1))
     evidence = told(evidence, Reserve(ticket="late", person=NEWCOMER), Outcome.ACCEPTED, "new#1")
     return with_rows(evidence, Entry(ticket="late", person=NEWCOMER, reservation="new#1"))
 
@@ -428,12 +418,7 @@ def sale_after_deadline_mended(evidence: Evidence) -> Evidence:
 
 def hold_after_deadline(evidence: Evidence) -> Evidence:
     """Somebody was told that one is held for them after the sale had ended."""
-    late = TicketType(name="late", initial=5, event="late", closed=True)
-    scenario = replace(evidence.scenario, tickets=(*evidence.scenario.tickets, late))
-    books = replace(
-        evidence.books, stock=(*evidence.books.stock, Stock(ticket="late", initial=5, remaining=5))
-    )
-    evidence = replace(evidence, scenario=scenario, books=books)
+    evidence = with_ticket(evidence, LATE, Stock(ticket="late", initial=5, remaining=5))
     evidence = told(evidence, Hold(ticket="late", person=NEWCOMER), ACCEPTED, "h1")
     return told(evidence, Release(ticket="late", person=NEWCOMER, hold="h1"), ACCEPTED)
 
