@@ -245,7 +245,6 @@ def _one(size: int, kind: str) -> None:
     calls = rush(size)
     if kind != "right":
         calls = with_a_mistake(calls)
-    loaded = _peak()
     gc.collect()
     begun, cpu = time.perf_counter(), time.process_time()
     (finding,) = explain([GENERAL], calls)
@@ -259,7 +258,7 @@ def _one(size: int, kind: str) -> None:
     swept = sweep(columns, budget=BUDGET)
     seconds = time.perf_counter() - begun
     assert (swept.order is not None) is (kind == "right")
-    print(json.dumps({"wall": wall, "cpu": cpu, "columns": seconds, "peak": peak, "loaded": loaded}))
+    print(json.dumps({"wall": wall, "cpu": cpu, "columns": seconds, "peak": peak}))
 
 
 def _peak() -> float:

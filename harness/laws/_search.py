@@ -22,6 +22,7 @@ explains: each order that explains everything up to just before it needs another
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.model.answers import Outcome
@@ -30,7 +31,7 @@ from harness.model.operations import READS
 from harness.model.sequential import opening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from harness.model.evidence import Books, Call
     from harness.model.history import Part
@@ -105,12 +106,7 @@ class _Search:
     def _after(self, window: int, placed: int, opened: int, state: State) -> list[_Node]:
         """Return where the search can go on, the most likely last."""
         if window == len(self._windows):
-            return [
-                (window, placed, opened | 1 << number, after)
-                for number in self._may_open(opened, NEVER)
-                for after in state.follow(self._open[number].operation, self._open[number].answer)
-                if after != state
-            ]
+            return self._late(window, placed, opened, state, NEVER)
         here = self._windows[window]
         first = (~placed & (placed + 1)).bit_length() - 1
         if (window, first) > self._furthest:
@@ -126,20 +122,17 @@ class _Search:
                 if here.observes[number]:
                     return [node]
                 closed.append(node)
-        late = [
+        return [*self._late(window, placed, opened, state, limit), *closed]
+
+    def _late(self, window: int, placed: int, opened: int, state: State, limit: int) -> list[_Node]:
+        """Return where the search can go on by placing an open call that was invoked before the limit."""
+        return [
             (window, placed, opened | 1 << number, after)
-            for number in self._may_open(opened, limit)
-            for after in state.follow(self._open[number].operation, self._open[number].answer)
+            for number, call in enumerate(takewhile(lambda call: call.invoked < limit, self._open))
+            if not opened >> number & 1
+            for after in state.follow(call.operation, call.answer)
             if after != state
         ]
-        return [*late, *closed]
-
-    def _may_open(self, opened: int, limit: int) -> Iterator[int]:
-        for number, call in enumerate(self._open):
-            if call.invoked >= limit:
-                return
-            if not opened >> number & 1:
-                yield number
 
     def _failed(self) -> Finding:
         if self._ended:

@@ -109,7 +109,6 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
     for finding in explain(evidence.scenario.tickets, evidence.history, evidence.books):
         if finding.explained is Explained.NO:
             yield _violation(finding)
-            undecided = ""
             return
         if finding.explained is Explained.UNDECIDED:
             undecided = finding.reason
@@ -153,4 +152,4 @@ def _told(call: Call, when: Callable[[int], str]) -> str:
     return f"{operation.person}'s {kind}{much} ({when(call.invoked)} to {over}): {outcome}{numbers}"
 
 
-LAW = Law(name="linearizable", doc=__doc__ or "", judge=_judge, sweeping=True)
+LAW = Law(name="linearizable", doc=__doc__, judge=_judge, sweeping=True)
