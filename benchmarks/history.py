@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import HEAD, Measured, Said  # noqa: E402  # found by the line above
-from harness.laws._counter import reduced  # noqa: E402
-from harness.laws._sweep import sweep  # noqa: E402
+from harness.laws._checker.reduction import reduced  # noqa: E402
+from harness.laws._checker.sweep import sweep  # noqa: E402
 from harness.laws.linearizable import BUDGET, explain  # noqa: E402
 from harness.model import (  # noqa: E402
     Answer,

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._fast import decide
+from harness.laws._checker.counters import decide
+from harness.laws._checker.search import search
 from harness.laws._law import Law, UndecidedError
-from harness.laws._search import search
 from harness.model import Books, Violation
 from harness.model.history import Explained, parts
 from harness.model.operations import kind_of

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import harness.laws._stretch
-import harness.laws._sweep
-import harness.laws._walk
-from harness.laws._columns import GIVE, READ, REFUSAL, TAKE, Columns, holds
-from harness.laws._fast import decide
-from harness.laws._search import search
-from harness.laws._sweep import sweep
+import harness.laws._checker.sweep
+import harness.laws._checker.walk
+from harness.laws._checker.columns import GIVE, READ, REFUSAL, TAKE, Columns, holds
+from harness.laws._checker.counters import decide
+from harness.laws._checker.search import search
+from harness.laws._checker.sweep import sweep
 from harness.model.history import NEVER, Explained, parts
 from tests.laws.histories import History, mutated, planted, right, seeded
 
@@ -69,9 +68,9 @@ def test_they_agree_where_the_fast_path_has_to_go_back_often(monkeypatch: pytest
 
 def short_stretches(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     """Have the walk keep a snapshot after so many completions, and the sweeps so many states."""
-    monkeypatch.setattr(harness.laws._walk, "STRETCH", length)
-    monkeypatch.setattr(harness.laws._sweep, "_WIDTH", length)
-    monkeypatch.setattr(harness.laws._sweep, "_BEYOND", 2)
+    monkeypatch.setattr(harness.laws._checker.walk, "STRETCH", length)
+    monkeypatch.setattr(harness.laws._checker.sweep, "_WIDTH", length)
+    monkeypatch.setattr(harness.laws._checker.sweep, "_BEYOND", 2)
 
 
 def columns(random: Random, rows: int, units: int) -> Columns:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.laws import judge
-from harness.laws._search import search
+from harness.laws._checker.search import search
 from harness.laws.linearizable import explain
 from harness.model import (
     Answer,

@@ -2,7 +2,7 @@
 
 Most people's calls come one after the other and are answered. Then each answer says what its call did, and
 one pass over the history reads that off. Where a person's calls overlap, or something of unknown outcome is
-followed by more, the specification is asked what each call can have done (:mod:`harness.laws._roles`), for
+followed by more, the specification is asked what each call can have done (``roles.py``), for
 these people alone.
 
 What is lost is only the order in which such a person's calls come among each other. So when the columns have
@@ -16,8 +16,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.laws._columns import GIVE, GONE, READ, REFUSAL, TAKE, Columns
-from harness.laws._roles import Step, TooManyError, roles
+from harness.laws._checker.columns import GIVE, GONE, READ, REFUSAL, TAKE, Columns
+from harness.laws._checker.roles import Step, TooManyError, roles
 from harness.model.answers import Outcome
 from harness.model.history import NEVER, ended
 from harness.model.operations import (

@@ -1,4 +1,4 @@
-"""The greedy walk through the columns of one counter; see :mod:`harness.laws._sweep` for the theory."""
+"""The greedy walk through the columns of one counter; see ``sweep.py`` for the theory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from harness.laws._columns import GIVE, READ, REFUSAL, TAKE
+from harness.laws._checker.columns import GIVE, READ, REFUSAL, TAKE
 from harness.model.history import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.laws._columns import Columns
+    from harness.laws._checker.columns import Columns
 
 STRETCH = 256
 """Completions between two snapshots."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.laws._counter import OtherStructureError, reduced
-from harness.laws._roles import PLENTY
-from harness.laws._search import search
-from harness.laws._sweep import sweep
+from harness.laws._checker.reduction import OtherStructureError, reduced
+from harness.laws._checker.roles import PLENTY
+from harness.laws._checker.search import search
+from harness.laws._checker.sweep import sweep
 from harness.model.history import Explained, Finding, Part, surroundings
 
 if TYPE_CHECKING:
-    from harness.laws._counter import Reduced
+    from harness.laws._checker.reduction import Reduced
 
 METHOD = "counters"
 

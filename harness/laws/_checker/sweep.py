@@ -1,7 +1,7 @@
 """A fast decision for one counter: are there moments at which all that was said of it was true?
 
 Theory of operation. Of a ticket type's history only what concerns the number of units that remain is left
-(:mod:`harness.laws._columns`): takes and gives of some units, refusals and reads, each with the interval in
+(``columns.py``): takes and gives of some units, refusals and reads, each with the interval in
 which its moment lies. Some takes and gives are optional, since their outcome is not known. Four ideas:
 
 - *Laziness*. What can wait for its own completion waits for it (just-in-time linearization, Lowe 2017): the
@@ -9,11 +9,11 @@ which its moment lies. Some takes and gives are optional, since their outcome is
 - *Earliest deadline first*. Takes of one size do the same, so of those under way the one that ends first is
   placed first: exchanging the moments of two keeps to both intervals. The same holds for gives. A refusal
   or read that is true now is placed now: that takes nothing from anybody.
-- *Certificates*. The greedy walk (:mod:`harness.laws._walk`) takes the first decision that works; it costs as
+- *Certificates*. The greedy walk (``walk.py``) takes the first decision that works; it costs as
   much as the history is long. What it finds is an order, which is then checked by itself, so that a yes
   does not rest on the walk being right.
 - *Stretches*. Where the walk is stuck, decisions shortly before may have been the wrong ones. A sweep over
-  *sets* of states (:mod:`harness.laws._stretch`) goes over the last stretch again: from the state in which
+  *sets* of states (``stretch.py``) goes over the last stretch again: from the state in which
   the walk entered it, to find other decisions; and from every state in which anything could have entered
   it, to find that there are none.
 
@@ -35,13 +35,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.laws._columns import holds
-from harness.laws._stretch import SpentError, Stretches
-from harness.laws._walk import Snapshot, StuckError, Walk
+from harness.laws._checker.columns import holds
+from harness.laws._checker.stretch import SpentError, Stretches
+from harness.laws._checker.walk import Snapshot, StuckError, Walk
 
 if TYPE_CHECKING:
-    from harness.laws._columns import Columns
-    from harness.laws._stretch import Crossed
+    from harness.laws._checker.columns import Columns
+    from harness.laws._checker.stretch import Crossed
 
 _BEYOND = 48
 """How many completions after the trouble a stretch has to survive before the walk goes on."""

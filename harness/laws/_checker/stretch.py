@@ -1,4 +1,4 @@
-"""Sets of states over a stretch of one counter's columns; see :mod:`harness.laws._sweep` for the theory."""
+"""Sets of states over a stretch of one counter's columns; see ``sweep.py`` for the theory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate, compress
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.laws._columns import GIVE, READ, REFUSAL, TAKE
-from harness.laws._walk import Snapshot, Walk
+from harness.laws._checker.columns import GIVE, READ, REFUSAL, TAKE
+from harness.laws._checker.walk import Snapshot, Walk
 from harness.model.history import NEVER
 
 if TYPE_CHECKING:
