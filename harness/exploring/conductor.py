@@ -412,9 +412,10 @@ class Conductor:
                 sale,
                 actor.program,
                 phase=phase,
-                recorder=recorder.heard_by(answered),
+                recorder=recorder,
                 gate=gate,
                 patience=patience,
+                answered=answered,
             )
         )
         actor.task.add_done_callback(lambda _: self._changed.set())
