@@ -12,7 +12,7 @@ from harness.model.operations import operation_from_dict
 from harness.reporting.plain import from_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from harness.model import Operation
@@ -25,8 +25,6 @@ _OUTCOMES = {
 }
 """What an operation may have come to that ended in such an event; the first is meant when none is said,
 except after ``fail``."""
-_TYPES: Mapping[str, type] = {"quantity": int, "capacity": int, "disconnects": bool, "members": list}
-"""Of the fields of operations; the others are texts."""
 
 
 @dataclass(slots=True)
@@ -159,12 +157,6 @@ class _Reader:
     def _operation(self, data: Any) -> Operation:
         if not isinstance(data, dict):
             self._refuse("an invoke needs an operation, an object with a kind")
-        for name, value in data.items():
-            expected = _TYPES.get(name, str)
-            strings = not isinstance(value, list) or all(isinstance(each, str) for each in value)
-            fits = type(value) is expected and strings
-            if not fits and not (value is None and name in ("reservation", "hold", "whose")):
-                self._refuse(f"the operation's {name} cannot be {value!r}")
         try:
             return operation_from_dict(data)
         except ValueError as error:

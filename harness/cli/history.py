@@ -43,7 +43,7 @@ def history(file: Path, initials: Sequence[str], budget: int | None, json: bool)
     """Check, print what was found, and return the exit code."""
     from harness.laws.linearizable import BUDGET, explain
 
-    given = dict(_initial(text) for text in initials)
+    given = _initials(initials)
     tickets, calls, books, notes = _read(file, given)
     findings = explain(tickets, calls, books, budget=budget or BUDGET)
     worst = min((finding.explained.value for finding in findings), key=list(_EXIT_CODES).index)
@@ -59,11 +59,16 @@ def history(file: Path, initials: Sequence[str], budget: int | None, json: bool)
 COMMAND = history
 
 
-def _initial(text: str) -> tuple[str, int]:
-    name, _, number = text.rpartition("=")
-    if not name or not number.isdecimal():
-        raise UsageError(f"--initial {text!r} is not TICKET=NUMBER, such as general=100.")
-    return name, int(number)
+def _initials(texts: Iterable[str]) -> dict[str, int]:
+    given: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        if not name or not number.isdecimal():
+            raise UsageError(f"--initial {text!r} is not TICKET=NUMBER, such as general=100.")
+        if name in given:
+            raise UsageError(f"--initial names the ticket type {name!r} twice.")
+        given[name] = int(number)
+    return given
 
 
 def _read(
@@ -105,12 +110,17 @@ def _of_lines(
 
     found = read_lines(file, text.splitlines())
     tickets = {ticket.name: ticket for ticket in found.tickets}
+    mentioned = {call.operation.ticket for call in found.calls} | set(tickets)
+    if strangers := sorted(set(initials) - mentioned):
+        raise UsageError(
+            f"{file} has no ticket type {', '.join(strangers)}; it has: {', '.join(sorted(mentioned))}."
+        )
     for name, initial in initials.items():
         known = tickets.get(name)
         tickets[name] = (
             TicketType(name=name, initial=initial) if known is None else replace(known, initial=initial)
         )
-    missing = sorted({call.operation.ticket for call in found.calls} - set(tickets))
+    missing = sorted(mentioned - set(tickets))
     if missing:
         options = " ".join(f"--initial {name}=NUMBER" for name in missing)
         raise UsageError(f"{file} does not say how many there were to sell. Add {options}.")

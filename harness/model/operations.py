@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Feature(StrEnum):
@@ -258,6 +258,32 @@ if set(_KINDS) != set(get_args(Operation)) or set(FEATURE_OF) != set(_KINDS):
     raise AssertionError("every operation needs a kind and a feature")
 
 
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "bool": lambda value: isinstance(value, bool),
+    "Proof": lambda value: isinstance(value, Proof),
+    "tuple[str, ...]": lambda value: (
+        isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+    ),
+}
+"""Whether a value is of a type, by how the fields above write that type."""
+
+
+def fault_of(operation: Operation) -> str | None:
+    """Say which field of an operation holds what does not belong there; ``None`` when all is well.
+
+    Dataclasses take anything: a group whose members are one text would be a group of its letters.
+    """
+    for field in fields(operation):
+        value = getattr(operation, field.name)
+        if not _FITS[str(field.type)](value):
+            kind = kind_of(operation)
+            return f"the operation's {field.name} cannot be {value!r}: in a {kind} it is {field.type}"
+    return None
+
+
 def kind_of(operation: Operation) -> str:
     """Return the name of the operation's kind, as in files and reports."""
     return kind_name(type(operation))
@@ -308,6 +334,9 @@ def operation_from_dict(data: Mapping[str, Any]) -> Operation:
     if isinstance(rest.get("members"), list):
         rest["members"] = tuple(rest["members"])
     try:
-        return kind(**rest)
+        operation = kind(**rest)
     except TypeError as error:
         raise ValueError(f"not a {data['kind']} operation: {error}") from None
+    if fault := fault_of(operation):
+        raise ValueError(fault)
+    return operation

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.answers import Outcome
-from harness.model.operations import Feature, Operation, features_of
+from harness.model.operations import Feature, Operation, fault_of, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,7 @@ class Scenario:
         """Refuse scenarios that contradict themselves.
 
         :raises ValueError: when ticket names or client names of one phase repeat, an operation names a
-            ticket that is not in stock, or there is nothing to do.
+            ticket that is not in stock or holds what does not belong there, or there is nothing to do.
         """
         stock = [ticket.name for ticket in self.tickets]
         _refuse_repeats("ticket type", stock)
@@ -81,6 +81,8 @@ class Scenario:
                 f"client of phase {phase.title!r}", [program.client for program in phase.programs]
             )
         for operation in self.operations():
+            if fault := fault_of(operation):
+                raise ValueError(fault)
             if operation.ticket not in stock:
                 raise ValueError(
                     f"{operation!r} names a ticket that is not in stock; stock: {', '.join(stock)}"

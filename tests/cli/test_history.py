@@ -212,6 +212,22 @@ def test_what_is_no_history_is_refused_with_the_line(
     assert told.out == ""
 
 
+@pytest.mark.parametrize(
+    ("initials", "said"),
+    [
+        (["general=1", "general=2"], "--initial names the ticket type 'general' twice"),
+        (["general=1", "balcony=2"], "has no ticket type balcony; it has: general."),
+    ],
+)
+def test_what_there_was_to_sell_is_said_once_and_of_what_was_sold(
+    initials: list[str], said: str, write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip of the keyboard must not decide what is explainable."""
+    words = [word for initial in initials for word in ("--initial", initial)]
+    assert main(["history", write(*SOLD), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_ticket_types_of_which_nobody_says_how_many_there_were(
     write: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

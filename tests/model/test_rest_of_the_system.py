@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import reduce
 from typing import Any, get_args
@@ -23,6 +24,8 @@ from harness.model import (
     LeaveWaitlist,
     Operation,
     Outcome,
+    Phase,
+    Program,
     ReadAvailability,
     ReadNotice,
     ReadSales,
@@ -30,6 +33,7 @@ from harness.model import (
     Release,
     Reserve,
     ReserveGroup,
+    Scenario,
     TicketType,
 )
 from harness.model.operations import features_of, kind_of, operation_from_dict, operation_to_dict
@@ -330,6 +334,28 @@ def test_an_operation_survives_the_way_through_json(operation: Operation) -> Non
     data = operation_to_dict(operation)
     assert data["kind"] == kind_of(operation)
     assert operation_from_dict(data) == operation
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "message"),
+    [
+        (ReserveGroup, {"members": "ada"}, "members cannot be 'ada': in a reserve_group it is tuple"),
+        (ReserveGroup, {"members": ("ada", 7)}, "members cannot be"),
+        (ChangeCapacity, {"capacity": "six"}, "capacity cannot be 'six'"),
+        (Hold, {"quantity": True}, "quantity cannot be True"),
+        (Hold, {"quantity": None}, "quantity cannot be None"),
+        (Cancel, {"whose": 7}, "whose cannot be 7"),
+        (Confirm, {"hold": 7}, "hold cannot be 7"),
+        (Reserve, {"disconnects": "yes"}, "disconnects cannot be 'yes'"),
+        (Reserve, {"proof": "good"}, "proof cannot be 'good'"),
+        (Expire, {"person": None}, "person cannot be None"),
+    ],
+)
+def test_an_operation_with_something_else_in_it_makes_no_scenario(kind: Any, more: Any, message: str) -> None:
+    """A group whose members are one text would be a group of its letters, and a pass without a meaning."""
+    wrong = kind(**{"ticket": "general", "person": "ada", **more})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Scenario(tickets=STOCK, phases=(Phase("all", (Program("a", (wrong,)),)),))
 
 
 def test_a_cancel_for_somebody_else_needs_a_target_that_knows_who_asks() -> None:
