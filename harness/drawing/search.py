@@ -25,7 +25,6 @@ from harness.drawing.machine import machine_class
 from harness.drawing.profiles import nothing_stored
 from harness.drawing.switches import Switch
 from harness.drawing.walk import DrawnPhase
-from harness.laws import judge
 from harness.model import Program
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ class Search:
         :raises StoppedError: when nobody could go on, after which nothing can be said of the next.
         """
         wanted = (self.law,) if self.law is not None else self.laws
-        found = judge(evidence, self.tally.laws).violations
+        found = self.tally.judge(evidence).violations
         broken = [each.law for each in found if wanted is None or each.law in wanted]
         if self.law is None and (broken or walk.stuck):
             self.count(walk, evidence)

@@ -19,6 +19,7 @@ from harness.model.events import CheckProgressed, EvidenceKept, FailureKept
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.laws import Judgements
     from harness.model import Evidence, Failure, Scenario
     from harness.model.events import Listener
 
@@ -60,6 +61,13 @@ class Tally:
     _results: dict[str, LawResult] = field(default_factory=dict)
     _violations: dict[tuple[str, str | None], Violation] = field(default_factory=dict)
     _spreads: list[float] = field(default_factory=list)
+    _judged: tuple[Evidence, Judgements] | None = None
+
+    def judge(self, evidence: Evidence) -> Judgements:
+        """Ask the laws of this check about a run that may yet be added; nobody asks twice about the last."""
+        if self._judged is None or self._judged[0] is not evidence:
+            self._judged = evidence, judge(evidence, self.laws)
+        return self._judged[1]
 
     def add(self, evidence: Evidence, *, spread: float | None = None) -> bool:
         """Judge one more run and say whether it broke a law.
@@ -73,7 +81,7 @@ class Tally:
         self._count_outcomes(evidence)
         if spread is not None:
             self._spreads.append(spread)
-        judgements = judge(evidence, self.laws)
+        judgements = self.judge(evidence)
         for name, result in judgements.results.items():
             self._results[name] = _stronger(self._results.get(name), result)
         self._keep(judgements.violations, evidence)

@@ -25,7 +25,6 @@ from harness.driving.gate import Barrier
 from harness.driving.incidents import watch
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import quiet_books
-from harness.laws import judge
 from harness.model import Evidence, Outcome, Reserve
 from harness.postgres import connect
 
@@ -145,7 +144,7 @@ class _Crowd:
             states=tuple(states),
             incidents=(*stuck, *await self.watched.deadlocks_met()) if self.watched.counts else None,
         )
-        if judge(evidence, tally.laws).violations:
+        if tally.judge(evidence).violations:
             # What is broken may be mended a moment later by something that runs behind the answer; a
             # law about the end is judged at the end.
             later = await quiet_books(running, sale, monitor, alike=_ALIKE_WHEN_UNSURE)
