@@ -72,8 +72,6 @@ class Stateful:
     async def drive(self, trial: Trial) -> None:
         """Draw examples until one breaks a law or the profile's budget is spent."""
         settings = trial.settings
-        # What the scenario's own programs must have come to is no measure for programs that are drawn.
-        trial.tally.scenario = replace(trial.tally.scenario, reaches=frozenset())
         async with stage(
             trial.database,
             trial.start,
