@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -65,16 +64,17 @@ class Plan:
         """What reports call the target, and what ``--target`` takes where there is such a word."""
         return self.spec or self.target.name
 
-    def subject(self, folder: Path, share: float = math.inf) -> Subject:
-        """Return whom every check of the plan is about; logs go into ``folder``.
+    def subject(self, folder: Path, left: float, checks: int) -> Subject:
+        """Return whom the next check of the plan is about; logs go into ``folder``.
 
-        :param share: seconds that fall to the check.
+        :param left: seconds that are left for this check and those after it.
+        :param checks: how many these are.
         """
         return Subject(
             target=self.target,
             name=self.target_name,
             folder=folder,
-            settings=replace(self.settings, share=share),
+            settings=replace(self.settings, share=_SHARE * left / checks),
             laws=self.laws,
         )
 
@@ -158,8 +158,10 @@ class _Run:
         try:
             async with limit:
                 while todo:
-                    share = _SHARE * self._left / len(todo)
-                    await self._one_check(make_copy, *todo.pop(0), share)
+                    subject = self.plan.subject(self.folder, self._left, len(todo))
+                    scenario, engine = todo.pop(0)
+                    database = make_copy(f"{scenario.name}_{engine.name}")
+                    await check(subject, scenario, engine, database=database, listen=self._keep)
                     if not await server.alive():
                         self._leave_out(todo, "Postgres went away")
                         return
@@ -205,12 +207,6 @@ class _Run:
     def _left(self) -> float:
         """Seconds of the time budget that are left."""
         return self.plan.max_time - (time.monotonic() - self.begun)
-
-    async def _one_check(self, make_copy: Copies, scenario: Scenario, engine: Engine, share: float) -> None:
-        """Drive one scenario with one engine; what was found stays, however it ends."""
-        database = make_copy(f"{scenario.name}_{engine.name}")
-        subject = self.plan.subject(self.folder, share)
-        await check(subject, scenario, engine, database=database, listen=self._keep)
 
     def _keep(self, event: Event) -> None:
         """Keep what a check came to, and pass on everything it tells."""

@@ -202,7 +202,7 @@ class _Sitting:
         try:
             async with limit:
                 return await check(
-                    self.plan.subject(self.folder, left / ahead),
+                    self.plan.subject(self.folder, left, ahead),
                     scenario,
                     engine,
                     database=make_copy(f"{scenario.name}_{engine.name}"),
