@@ -16,12 +16,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.driving.guard import works_in_place
 from harness.exploring.exploration import Budget, Exploration
 from harness.exploring.pct import draw, probability
 from harness.exploring.shrinking import Found, make_failure
-from harness.exploring.stage import stage
-from harness.model import Feature
+from harness.exploring.stage import no_stage, stage
 
 if TYPE_CHECKING:
     from harness.driving.trial import Settings, Trial
@@ -46,12 +44,8 @@ class Explore:
         return settings.buyers or _BUYERS
 
     def refuses(self, scenario: Scenario, target: Target) -> str | None:
-        """Leave out what happens at the client's end of the line, and targets it cannot stand before."""
-        if works_in_place(target):
-            return "the target is connected to its database already, so nothing can stand between them"
-        if Feature.DISCONNECT in scenario.needs:
-            return "a client that goes away is no order of statements"
-        return None
+        """Leave out what cannot be put on a stage."""
+        return no_stage(scenario, target)
 
     async def drive(self, trial: Trial) -> None:
         """Explore phase by phase, until a law is broken or nothing is left."""

@@ -19,13 +19,11 @@ from harness.drawing.bridge import Bridge
 from harness.drawing.coverage import doubts, nothing_reached
 from harness.drawing.vocabulary import vocabulary_of
 from harness.drawing.walk import Walk, difference
-from harness.driving.guard import works_in_place
 from harness.exploring.conductor import DivergedError
 from harness.exploring.replaying import broken_again, perform_again
 from harness.exploring.shrinking import Found, confirmed, failure_of, smaller_failure
-from harness.exploring.stage import stage
+from harness.exploring.stage import no_stage, stage
 from harness.laws import judge
-from harness.model import Feature
 from harness.model.events import Noticed
 
 if TYPE_CHECKING:
@@ -62,12 +60,8 @@ class Stateful:
         return settings.buyers or _CLIENTS
 
     def refuses(self, scenario: Scenario, target: Target) -> str | None:
-        """Leave out what happens at the client's end of the line, and targets it cannot stand before."""
-        if works_in_place(target):
-            return "the target is connected to its database already, so nothing can stand between them"
-        if Feature.DISCONNECT in scenario.needs:
-            return "a client that goes away is no order of statements"
-        return None
+        """Leave out what cannot be put on a stage."""
+        return no_stage(scenario, target)
 
     async def drive(self, trial: Trial) -> None:
         """Draw examples until one breaks a law or the profile's budget is spent."""

@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.driving.gate import OpenGate
+from harness.driving.guard import works_in_place
 from harness.driving.program import Patience, Recorder, drive_program
 from harness.driving.quiet import busy_sessions, quiet_books
 from harness.exploring.conductor import Conductor, Limits, Memory, StuckError
 from harness.exploring.conflicts import Isolation
 from harness.exploring.monitor import Monitor, monitoring
-from harness.model import Evidence, Outcome
+from harness.model import Evidence, Feature, Outcome
 from harness.wire import Proxy, address_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from harness.exploring.events import Event, Trace
-    from harness.model import Books, Call, Client, Incident, Program, Running, Scenario, TicketType
+    from harness.model import Books, Call, Client, Incident, Program, Running, Scenario, Target, TicketType
 
     Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
 
@@ -290,6 +291,15 @@ class Stage:
         for client in self._clients.values():
             with contextlib.suppress(Exception):
                 await client.close()
+
+
+def no_stage(scenario: Scenario, target: Target) -> str | None:
+    """Return why nothing can stand between a target and its database; ``None`` when something can."""
+    if works_in_place(target):
+        return "the target is connected to its database already, so nothing can stand between them"
+    if Feature.DISCONNECT in scenario.needs:
+        return "a client that goes away is no order of statements"
+    return None
 
 
 @contextlib.asynccontextmanager
