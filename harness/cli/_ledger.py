@@ -28,7 +28,8 @@ class Ledger:
         self._database = "none yet"
         self._started = datetime.now(UTC)
         self._begun = time.monotonic()
-        self._checks: list[Check] = []
+        self.checks: list[Check] = []
+        """Those that have ended."""
         self._not_run: list[NotRun] = []
         self.report: Report | None = None
         """The report, once the run has ended."""
@@ -39,7 +40,7 @@ class Ledger:
             case RunStarted():
                 self._database = event.database
             case CheckFinished():
-                self._checks.append(event.check)
+                self.checks.append(event.check)
             case CheckSkipped():
                 self._not_run.append(event.not_run)
             case RunFinished():
@@ -57,7 +58,7 @@ class Ledger:
         return self.report
 
     def _made_up(self, troubles: tuple[str, ...]) -> Report:
-        verdict, reasons = combine(self._checks, self._not_run, troubles)
+        verdict, reasons = combine(self.checks, self._not_run, troubles)
         return Report(
             verdict=verdict,
             reasons=reasons,
@@ -66,6 +67,6 @@ class Ledger:
             seed=self._seed,
             started=self._started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - self._begun, 3),
-            checks=tuple(self._checks),
+            checks=tuple(self.checks),
             not_run=tuple(self._not_run),
         )

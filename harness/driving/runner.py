@@ -108,6 +108,22 @@ async def run(plan: Plan, *, folder: Path, listen: Listener) -> Report:
     return run_.finish()
 
 
+def possible(plan: Plan, file: ScenarioFile) -> list[tuple[Scenario, Engine, NotRun | None]]:
+    """Return a scenario for each engine of the plan, and why that cannot drive it, where it cannot."""
+    built = [(file.build(engine.crowd(plan.settings)), engine) for engine in plan.engines]
+    reasons = [refusal(scenario, engine, plan.target) for scenario, engine in built]
+    # Who asked for a scenario has an answer when one engine could drive it.
+    unanswered = file.name in plan.asked_for and None not in reasons
+    return [
+        (
+            scenario,
+            engine,
+            None if reason is None else _not_run(scenario, engine, reason, asked_for=unanswered),
+        )
+        for (scenario, engine), reason in zip(built, reasons, strict=True)
+    ]
+
+
 async def copies(server: Server, plan: Plan) -> Copies:
     """Load the target's schema into a template, and return what makes copies of it, by their label.
 
@@ -190,18 +206,11 @@ class _Run:
     def _drivable(self) -> Iterator[tuple[Scenario, Engine]]:
         """Yield what can be driven against this target; the rest is noted as not run."""
         for file in self.plan.scenarios:
-            refusals: dict[str, str] = {}
-            for engine in self.plan.engines:
-                scenario = file.build(engine.crowd(self.plan.settings))
-                reason = refusal(scenario, engine, self.plan.target)
-                if reason is None:
+            for scenario, engine, not_run in possible(self.plan, file):
+                if not_run is None:
                     yield scenario, engine
                 else:
-                    refusals[engine.name] = reason
-            # Who asked for a scenario has an answer when one engine could drive it.
-            unanswered = file.name in self.plan.asked_for and len(refusals) == len(self.plan.engines)
-            for engine_name, reason in refusals.items():
-                self._skip(file.name, engine_name, reason, asked_for=unanswered)
+                    self.not_run.append(not_run)
 
     @property
     def _left(self) -> float:
@@ -216,8 +225,9 @@ class _Run:
 
     def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
         for scenario, engine in todo:
-            self._skip(scenario.name, engine.name, reason, asked_for=True)
+            self.not_run.append(_not_run(scenario, engine, reason, asked_for=True))
             self.listen(CheckSkipped(not_run=self.not_run[-1]))
 
-    def _skip(self, scenario: str, engine: str, reason: str, *, asked_for: bool) -> None:
-        self.not_run.append(NotRun(scenario=scenario, engine=engine, reason=reason, asked_for=asked_for))
+
+def _not_run(scenario: Scenario, engine: Engine, reason: str, *, asked_for: bool) -> NotRun:
+    return NotRun(scenario=scenario.name, engine=engine.name, reason=reason, asked_for=asked_for)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from harness.cli._gate import discard, run_folder
 from harness.cli._ledger import Ledger
 from harness.cli.check import plan
-from harness.driving.checking import check, refusal
-from harness.driving.runner import copies
+from harness.driving.checking import check
+from harness.driving.runner import copies, possible
 from harness.driving.tally import THE_QUESTION
 from harness.errors import InconclusiveError, UsageError
-from harness.model import NotRun, Report, Verdict
-from harness.model.events import CheckFinished, CheckSkipped, FailureKept, Noticed, RunStarted
+from harness.model import Report, Verdict
+from harness.model.events import CheckSkipped, FailureKept, Noticed, RunStarted
 from harness.model.verdict import combine
 from harness.postgres import provision
 from harness.reporting import REPORTERS, ReportConsole, open_listeners, print_report, words
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from harness.driving.runner import Copies, Plan
     from harness.driving.trial import Engine
-    from harness.model import Check, Failure, Scenario
+    from harness.model import Check, Failure, NotRun, Scenario
     from harness.model.events import Event
     from harness.postgres import Server
     from harness.reporting import Listeners
@@ -138,7 +138,6 @@ class _Sitting:
     _server: Server | None = None
     _copies: Copies | None = None
     _failures: dict[str, Failure] = field(default_factory=dict)
-    _done: list[Check] = field(default_factory=list)
 
     async def begin(self, server: Server) -> None:
         """Load the target's schema.
@@ -164,30 +163,22 @@ class _Sitting:
         :raises InconclusiveError: when nothing more can be judged here.
         """
         file = next(file for file in self.plan.scenarios if file.name == scenario_name)
-        engine = next(engine for engine in self.plan.engines if engine.name == engine_name)
-        refusals = {
-            each.name: refusal(file.build(each.crowd(self.plan.settings)), each, self.plan.target)
-            for each in self.plan.engines
-        }
-        reason = refusals[engine.name]
-        if reason is not None:
-            # Who asked for a scenario has an answer when one engine could drive it.
-            unanswered = file.name in self.plan.asked_for and None not in refusals.values()
-            return self._skip(scenario_name, engine_name, reason, asked_for=unanswered)
+        scenario, engine, not_run = next(
+            each for each in possible(self.plan, file) if each[1].name == engine_name
+        )
+        if not_run is not None:
+            return self._skip(not_run)
         if self.trouble or self._server is None or self._copies is None:
             raise InconclusiveError(self.trouble)
-        done = await self._made(self._copies, file.build(engine.crowd(self.plan.settings)), engine, ahead)
+        done = await self._made(self._copies, scenario, engine, ahead)
         if not await self._server.alive():
             self.trouble = "Postgres went away"
         return self._outcome(done)
 
     def hear(self, event: Event) -> None:
         """Keep what the tests are told, and pass every event on to the reporters."""
-        match event:
-            case CheckFinished():
-                self._done.append(event.check)
-            case FailureKept():
-                self._failures[event.failure.id] = event.failure
+        if isinstance(event, FailureKept):
+            self._failures[event.failure.id] = event.failure
         self.ledger(event)
 
     def close(self, *reasons: str) -> None:
@@ -197,7 +188,7 @@ class _Sitting:
 
     async def _made(self, make_copy: Copies, scenario: Scenario, engine: Engine, ahead: int) -> Check:
         """Make one check in what is left of the time for all."""
-        left = self.plan.max_time - sum(check.seconds for check in self._done)
+        left = self.plan.max_time - sum(check.seconds for check in self.ledger.checks)
         limit = asyncio.timeout(left)
         try:
             async with limit:
@@ -211,17 +202,15 @@ class _Sitting:
         except TimeoutError:
             if not limit.expired():
                 raise
-            done = self._done[-1]
+            done = self.ledger.checks[-1]
             used_up = f"the time budget of {self.plan.max_time:g} s was used up (max-time)"
             return replace(done, reasons=(*done.reasons, used_up)) if done.reasons else done
 
-    def _skip(self, scenario: str, engine: str, reason: str, *, asked_for: bool) -> Outcome:
-        self.hear(
-            CheckSkipped(not_run=NotRun(scenario=scenario, engine=engine, reason=reason, asked_for=asked_for))
-        )
-        if asked_for:
-            return Outcome(failure=f"inconclusive: it was asked for by name, and not run: {reason}")
-        return Outcome(skipped=reason)
+    def _skip(self, not_run: NotRun) -> Outcome:
+        self.hear(CheckSkipped(not_run=not_run))
+        if not_run.asked_for:
+            return Outcome(failure=f"inconclusive: it was asked for by name, and not run: {not_run.reason}")
+        return Outcome(skipped=not_run.reason)
 
     def _outcome(self, done: Check) -> Outcome:
         explored = words.exploration(done)
