@@ -66,7 +66,7 @@ def plan(chosen: dict[str, Any]) -> Plan:
     )
 
 
-def _reproduction(chosen: dict[str, Any]) -> str:
+def _reproduction(chosen: dict[str, Any]) -> tuple[str, bytes]:
     """Return what is to be drawn again.
 
     :raises UsageError: when it is no such decorator, comes from another version, or fits several scenarios.
@@ -78,5 +78,4 @@ def _reproduction(chosen: dict[str, Any]) -> str:
             "An example is drawn again for the scenario it was drawn for, by the stateful engine. "
             "Name the one scenario with --scenario, and no other engine."
         )
-    reproduction(chosen["reproduce"])
-    return str(chosen["reproduce"])
+    return reproduction(chosen["reproduce"])

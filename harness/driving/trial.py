@@ -50,8 +50,8 @@ class Settings:
     """Seconds for making a failure of drawn programs small; ``None`` leaves that to the profile."""
     examples: Path | None = None
     """Folder of the examples that failed before, where a profile keeps them; ``None``: none are kept."""
-    reproduce: str | None = None
-    """The one example to draw, as Hypothesis writes it."""
+    reproduce: tuple[str, bytes] | None = None
+    """The one example to draw: the version of Hypothesis, and what it drew."""
     share: float = math.inf
     """Seconds that fall to one check of those that are still to be made. Engines that go on as long as they
     are let must come to an end within it, so that every check has its turn."""

@@ -82,7 +82,7 @@ class Stateful:
 
     async def _search(self, trial: Trial, made: Stage, vocabulary: Vocabulary) -> Search:
         # Hypothesis takes a while to load, and most commands need none of it.
-        from harness.drawing.profiles import PROFILES, database_folder, hypothesis_settings, reproduction
+        from harness.drawing.profiles import PROFILES, database_folder, hypothesis_settings
         from harness.drawing.search import Drawing, Search
 
         settings = trial.settings
@@ -110,7 +110,7 @@ class Stateful:
             settings=hypothesis_settings(profile, vocabulary.steps(profile.steps), database),
             seed=f"{settings.seed}/{scenario.name}",
             clients=settings.buyers or _CLIENTS,
-            reproduce=None if settings.reproduce is None else reproduction(settings.reproduce),
+            reproduce=settings.reproduce,
         )
         trial.tally.planned = profile.examples or 0
         trial.tally.coverage.update(nothing_reached(vocabulary))
