@@ -43,9 +43,10 @@ def pairs(gate: Gate) -> list[tuple[str, str]]:
     for names in (chosen["law"], *(file.build(chosen["buyers"]).laws for file in scenarios)):
         for name in names or ():
             LAWS.get(name)
-    target = object_of(gate, chosen)
-    if target is None:
+    if isinstance(gate.target, str | None):
         _look_at(chosen["target"])
+    else:
+        own_target(gate)
     return [(file.name, engine) for file in scenarios for engine in engines]
 
 
@@ -63,22 +64,24 @@ def settings_of(gate: Gate) -> dict[str, Any]:
         raise UsageError(f"{error.format_message().rstrip('.')}.") from None
 
 
-def object_of(gate: Gate, chosen: Mapping[str, Any]) -> Target | None:
-    """Return the target where it is a Python object: the gate's own, or one that is named module:object.
+def own_target(gate: Gate) -> tuple[str, Target]:
+    """Return the target that a gate was given as no word, and the word for it; an object has none.
 
-    :raises UsageError: when there is no such object, or it is no target.
+    :raises UsageError: when it cannot be made, or is no target.
     """
-    if isinstance(gate.target, str | None):
-        return PYTHON.make(chosen["target"]) if PYTHON.claims(chosen["target"]) else None
-    return target_of(getattr(gate.target, "__name__", type(gate.target).__name__), gate.target)
+    name = getattr(gate.target, "__qualname__", "")
+    spec = f"{gate.target.__module__}:{name}" if name else ""
+    return spec, target_of(spec or type(gate.target).__name__, gate.target)
 
 
 def _look_at(spec: str) -> None:
-    """Refuse a target that there is not, without importing those that there are."""
+    """Refuse a target that there is not, without importing more than the module that it names."""
     kind, _, name = spec.partition(":")
-    if kind == "specimen" and name not in entries("specimens"):
+    if PYTHON.claims(spec):
+        PYTHON.make(spec)
+    elif kind == "specimen" and name not in entries("specimens"):
         raise unknown_name("specimen", name, entries("specimens"))
-    if kind not in entries("targets"):
+    elif kind not in entries("targets"):
         resolve(spec)
 
 

@@ -25,8 +25,7 @@ from harness.model.events import CheckSkipped, FailureKept, Noticed, RunStarted
 from harness.model.verdict import combine
 from harness.postgres import provision
 from harness.reporting import REPORTERS, ReportConsole, open_listeners, print_report, words
-from harness.targets.python import target_of
-from harness.testing._asking import settings_of
+from harness.testing._asking import own_target, settings_of
 from harness.testing._background import Background
 
 if TYPE_CHECKING:
@@ -252,9 +251,7 @@ def _plan(gate: Gate, chosen: dict[str, Any]) -> Plan:
     """Return what to drive and how."""
     if isinstance(gate.target, str | None):
         return plan(chosen)
-    name = getattr(gate.target, "__qualname__", "")
-    spec = f"{gate.target.__module__}:{name}" if name else ""
-    target = target_of(spec or type(gate.target).__name__, gate.target)
+    spec, target = own_target(gate)
     return replace(plan({**chosen, "target": "sql"}), target=target, spec=spec)
 
 
