@@ -16,6 +16,8 @@ from harness.cli._options import settings
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.cli._policy import Session
     from harness.driving.runner import Plan
 
@@ -44,7 +46,8 @@ COMMAND = check
 def plan(chosen: dict[str, Any]) -> Plan:
     """Return what these settings of the command come to; gates in a test suite are made of them too.
 
-    :raises UsageError: when a scenario, engine, law or target is named that does not exist.
+    :raises UsageError: when a scenario, engine, law or target is named that does not exist, or examples are
+        to be kept where nothing can be.
     """
     made = plan_of(
         chosen,
@@ -57,6 +60,7 @@ def plan(chosen: dict[str, Any]) -> Plan:
     )
     if made.settings.profile == "gate":
         return made
+    _make_folder(made.settings.examples)
     share = 1.0 if len(made.engines) == 1 else _BESIDE_OTHERS
     each = chosen["max_time"] * share / len(made.scenarios)
     return replace(
@@ -64,6 +68,20 @@ def plan(chosen: dict[str, Any]) -> Plan:
         settings=replace(made.settings, stateful_time=each),
         max_time=chosen["max_time"] + _BESIDES,
     )
+
+
+def _make_folder(examples: Path | None) -> None:
+    """Make the folder of examples here: Hypothesis says nothing where it cannot write, and keeps nothing.
+
+    :raises UsageError: when there can be no such folder.
+    """
+    try:
+        if examples is not None:
+            examples.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"No examples can be kept in {examples}: {error.strerror}. Name another folder with --examples."
+        ) from None
 
 
 def _reproduction(chosen: dict[str, Any]) -> tuple[str, bytes]:

@@ -145,6 +145,17 @@ _TOUR = 2
 """Examples that are walked before any is drawn: one by one, and the race."""
 
 
+def test_a_night_whose_examples_can_be_kept_nowhere_does_not_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or it would draw until the morning and keep nothing, without a word."""
+    (tmp_path / "file").touch()
+    words = [*STATEFUL, *NIGHTLY, "5s", "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--examples", str(tmp_path / "file" / "examples")]) == 2
+    assert "No examples can be kept in" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_interrupted_check_leaves_nothing_running(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group: exit code 3, a document that says so, and no process."""
     with endless_night(tmp_path) as (running, mark):
