@@ -49,7 +49,7 @@ _JOBS = 4
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help=f"Processes that drive specimens at the same time.  [default: one for each core, at most {_JOBS}]",
+    help=f"Processes that drive specimens at the same time.  [default: cores and one more, at most {_JOBS}]",
 )
 @click.option(
     "--max-time", type=DURATION, default="30m", show_default=True, help="Time for everything together."
@@ -151,14 +151,18 @@ def _hands(plan: SelftestPlan, folder: Path, jobs: int | None) -> Hands | None:
     """Return what brings up the processes; ``None`` where one is enough, which is then this one."""
     from harness.cli._hands import hands_of
 
-    several = min(jobs or _cores(), len(plan.specimens))
+    several = min(jobs or _usual_jobs(), len(plan.specimens))
     return hands_of(plan, several, folder) if several > 1 else None
 
 
-def _cores() -> int:
-    """Return how many processes there are unless somebody says otherwise."""
+def _usual_jobs() -> int:
+    """Return how many processes there are unless somebody says otherwise.
+
+    One more than there are cores: each of them waits almost half of its time, for locks, for requests that
+    wait outside Postgres, for the second in which nothing more arrives.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _JOBS)
+    return min(cores + 1, _JOBS)
 
 
 def _progress(cells: int, *, quiet: bool) -> Callable[[Row, str], None]:
