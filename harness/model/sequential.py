@@ -77,8 +77,6 @@ class State:
     refunded: frozenset[Entry] = frozenset()
     issued: frozenset[str] = frozenset()
     """Every reservation or hold id ever given out; none is given out twice."""
-    ended: frozenset[str] = frozenset()
-    """Ids of the reservations that were cancelled or refunded."""
 
     def apply(self, operation: Operation) -> tuple[State, Answer]:
         """Return the state after the operation, and its true answer.
@@ -320,7 +318,7 @@ class State:
         entry = self._reservation(operation)
         if entry is None:
             raise AssertionError("it was looked for")
-        after = replace(self, standing=self.standing - {entry}, ended=self.ended | {str(entry.reservation)})
+        after = replace(self, standing=self.standing - {entry})
         if isinstance(operation, Refund):
             after = replace(after, refunded=after.refunded | {entry})
         after = after._promoted(operation.ticket)
