@@ -7,7 +7,7 @@ a run folder. Exit codes: 0 explainable, 1 not explainable, 3 undecided.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from harness.model import Books, Call, TicketType
     from harness.model.history import Finding
+
+    _History: TypeAlias = tuple[list[TicketType], list[Call], Books | None, list[str]]
+    """Ticket types, calls, the books at the end if they are known, and what a person should know."""
 
 _EXIT_CODES = {"not explainable": 1, "undecided": 3, "explainable": 0}
 """By what was found, that which outweighs the others first."""
@@ -71,10 +74,7 @@ def _initials(texts: Iterable[str]) -> dict[str, int]:
     return given
 
 
-def _read(
-    file: Path, initials: dict[str, int]
-) -> tuple[list[TicketType], list[Call], Books | None, list[str]]:
-    """Return ticket types, calls, the books at the end if they are known, and what a person should know."""
+def _read(file: Path, initials: dict[str, int]) -> _History:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -86,9 +86,7 @@ def _read(
     return _of_lines(file, text, initials)
 
 
-def _of_evidence(
-    file: Path, initials: dict[str, int]
-) -> tuple[list[TicketType], list[Call], Books | None, list[str]]:
+def _of_evidence(file: Path, initials: dict[str, int]) -> _History:
     from harness.reporting import read_evidence
 
     if initials:
@@ -100,9 +98,7 @@ def _of_evidence(
     return list(evidence.scenario.tickets), list(evidence.history), evidence.books, []
 
 
-def _of_lines(
-    file: Path, text: str, initials: dict[str, int]
-) -> tuple[list[TicketType], list[Call], Books | None, list[str]]:
+def _of_lines(file: Path, text: str, initials: dict[str, int]) -> _History:
     from dataclasses import replace
 
     from harness.cli._history_lines import read_lines
