@@ -91,7 +91,10 @@ def specimens() -> str:
     table = _table(
         ("specimen", "verdict", "breaks", "shown by"), ((_link(each), *_mistake(each)) for each in every)
     )
-    return _page("Specimens", intro, table, *(part for each in every for part in _specimen(each)))
+    shown = json.loads(INTERLEAVINGS.read_text("utf-8"))
+    return _page(
+        "Specimens", intro, table, *(part for each in every for part in _specimen(each, shown.get(each.name)))
+    )
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -114,10 +117,9 @@ def _mistake(specimen: Specimen) -> tuple[str, str, str]:
     return "violated", laws_broken, f"[`{scenario}`](shipped-scenarios.md#{scenario}) under `{engine}`"
 
 
-def _specimen(specimen: Specimen) -> tuple[str, ...]:
+def _specimen(specimen: Specimen, shown: Mapping[str, Any] | None) -> tuple[str, ...]:
     if specimen.mistake is None:
         return _section(specimen)
-    shown = json.loads(INTERLEAVINGS.read_text("utf-8")).get(specimen.name)
     return (
         *_section(specimen),
         f"Known from: {specimen.mistake.source}.",

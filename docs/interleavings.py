@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docs.generate import INTERLEAVINGS
 from harness.content import content
 from harness.driving.checking import refusal
 from harness.driving.guard import install, started
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from harness.postgres import Server
     from harness.specimens import Mistake, Specimen
 
-FILE = Path(__file__).parent / "interleavings.json"
-
 _CROWDS = (2, 3)
 """Buyers: a third is tried when two show nothing."""
 _SCHEDULES = 400
@@ -56,13 +55,13 @@ _LONGEST_ROUND = 4
 _MANY = 9
 """Rounds of the same steps that a person would not want to read."""
 _AGAIN = "and so on, again and again"
-NOT_SHOWN = "no order of statements shows it: "
+NOT_SHOWN = "no order of statements that was tried shows it: "
 
 
 def write(only: Sequence[str] = ()) -> None:
     """Explore the wrong specimens, or those that are named, and write the file anew after each."""
     names = only or [specimen.name for specimen in _wrong()]
-    known = json.loads(FILE.read_text("utf-8")) if FILE.is_file() else {}
+    known = json.loads(INTERLEAVINGS.read_text("utf-8")) if INTERLEAVINGS.is_file() else {}
     known = {name: known[name] for name in known if name in {each.name for each in _wrong()}}
     asyncio.run(_write(names, known))
 
@@ -72,7 +71,7 @@ async def _write(names: Sequence[str], known: dict[str, Any]) -> None:
         for name in names:
             known[name] = await interleaving(server, SPECIMENS.get(name))
             text = json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False)
-            FILE.write_text(f"{text}\n", encoding="utf-8")
+            INTERLEAVINGS.write_text(f"{text}\n", encoding="utf-8")
             sys.stderr.write(f"{name}: {known[name].get('not_shown') or len(known[name]['steps'])}\n")
 
 
@@ -112,9 +111,10 @@ async def _explored(
                 found = await _found(made, mistake, scenario, phase, budget)
                 if found is not None:
                     return found, ""
+    clients = f"{scenario.crowd} clients"
     if budget.spent:
-        return None, f"the first {_SCHEDULES:,} schedules of {scenario.crowd} buyers keep every law it breaks"
-    return None, f"every schedule of {scenario.crowd} buyers keeps the laws that it breaks"
+        return None, f"the first {_SCHEDULES:,} schedules of {clients} keep every law it breaks"
+    return None, f"every schedule of {clients} keeps the laws that it breaks"
 
 
 async def _found(

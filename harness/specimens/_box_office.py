@@ -37,6 +37,7 @@ from harness.specimens._statements import (
     ONE_PER_PERSON,
     SOLD_OUT,
     Returned,
+    count_sold,
     give_back,
     insert_rsvp,
     read_counter,
@@ -110,7 +111,6 @@ class BoxOffice(Shop):
     )
     tables = SCHEMA + _TABLES
     constraints = ONE_PER_PERSON + ONE_HOLD_PER_PERSON + ONE_PLACE_PER_PERSON
-    held = "(SELECT coalesce(sum(h.quantity), 0) FROM holds h WHERE h.ticket_id = t.id AND h.status = 'held')"
 
     @contextlib.asynccontextmanager
     async def transaction(self, db: asyncpg.Connection, ticket: Ticket) -> AsyncIterator[None]:
@@ -153,11 +153,7 @@ class BoxOffice(Shop):
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
         """Look, take, insert."""
         async with self.transaction(db, ticket):
-            if refusal := await refusal_for(db, ticket, [operation.person]):
-                return refusal
-            if not await take(db, ticket, operation):
-                return SOLD_OUT
-            return await insert_rsvp(db, ticket, operation)
+            return await sell(db, ticket, operation)
 
     async def hold(self, db: asyncpg.Connection, ticket: Ticket, operation: Hold) -> Answer:
         """Look, take, write down for whom."""
@@ -171,12 +167,7 @@ class BoxOffice(Shop):
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
         """Turn a hold that is still good into an RSVP; what it holds was taken before."""
         async with self.transaction(db, ticket):
-            quantity = await db.fetchval(
-                "UPDATE holds SET status = 'confirmed' WHERE id = $1 AND user_id = $2"
-                " AND status = 'held' AND expires_at > clock_timestamp() RETURNING quantity",
-                int(operation.hold or 0),
-                operation.person,
-            )
+            quantity = await end_hold(db, operation)
             if quantity is None:
                 return NO_SUCH_HOLD
             rsvp = await write_rsvp(db, ticket, operation.person, quantity)
@@ -186,7 +177,8 @@ class BoxOffice(Shop):
         """Give a hold up, if it is one still."""
         async with self.transaction(db, ticket):
             quantity = await db.fetchval(
-                "UPDATE holds SET status = 'released' WHERE id = $1 AND user_id = $2 AND status = 'held'"
+                f"UPDATE {self.holds} SET status = 'released'"  # noqa: S608  # the specimen's own SQL
+                " WHERE id = $1 AND user_id = $2 AND status = 'held'"
                 " RETURNING quantity",
                 int(operation.hold or 0),
                 operation.person,
@@ -199,7 +191,7 @@ class BoxOffice(Shop):
     async def run_out(self, db: asyncpg.Connection, ticket: Ticket, operation: Expire) -> None:
         """Let an hour pass for what the person holds."""
         await db.execute(
-            "UPDATE holds SET expires_at = now() - interval '1 hour'"
+            f"UPDATE {self.holds} SET expires_at = now() - interval '1 hour'"  # noqa: S608  # likewise
             " WHERE ticket_id = $1 AND user_id = $2 AND status = 'held'",
             ticket.id,
             operation.person,
@@ -209,7 +201,7 @@ class BoxOffice(Shop):
         """Give back what is held and has run out: only who turned the row gives it back."""
         async with self.transaction(db, ticket):
             over = await db.fetch(
-                "UPDATE holds SET status = 'expired'"
+                f"UPDATE {self.holds} SET status = 'expired'"  # noqa: S608  # likewise
                 " WHERE ticket_id = $1 AND status = 'held' AND expires_at <= clock_timestamp()"
                 " RETURNING quantity",
                 ticket.id,
@@ -258,29 +250,27 @@ class BoxOffice(Shop):
         if Feature.WAITLIST not in self.supports:
             return
         while await read_counter(db, ticket) > 0:
-            person = await db.fetchval(
-                "DELETE FROM waitlist WHERE id = (SELECT min(id) FROM waitlist WHERE ticket_id = $1)"
-                " RETURNING user_id",
-                ticket.id,
-            )
+            person = await self.next_in_line(db, ticket)
             if person is None:
                 return
             if await refusal_for(db, ticket, [person]) is None and await take_units(db, ticket):
                 await write_rsvp(db, ticket, person)
+
+    async def next_in_line(self, db: asyncpg.Connection, ticket: Ticket) -> str | None:
+        """Strike the first off the line, and say who it was."""
+        person: str | None = await db.fetchval(
+            "DELETE FROM waitlist WHERE id = (SELECT min(id) FROM waitlist WHERE ticket_id = $1)"
+            " RETURNING user_id",
+            ticket.id,
+        )
+        return person
 
     async def change_capacity(
         self, db: asyncpg.Connection, ticket: Ticket, operation: ChangeCapacity
     ) -> Answer:
         """Move both numbers by the difference, unless more than that is sold and held."""
         async with self.transaction(db, ticket):
-            changed = await db.fetchval(
-                "UPDATE tickets SET quantity_initial = $2,"
-                " quantity_available = quantity_available + $2 - quantity_initial"
-                " WHERE id = $1 AND quantity_available + $2 - quantity_initial >= 0 RETURNING id",
-                ticket.id,
-                operation.capacity,
-            )
-            if changed is None:
+            if not await move_capacity(db, ticket, operation.capacity):
                 return TOO_SMALL
             await self.serve_line(db, ticket)
         return DONE
@@ -305,11 +295,7 @@ class BoxOffice(Shop):
 
     async def sales(self, db: asyncpg.Connection, ticket: Ticket) -> Answer:
         """Say how many units are sold: count them."""
-        sold = await db.fetchval(
-            "SELECT coalesce(sum(quantity), 0) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'",
-            ticket.id,
-        )
-        return Answer(Outcome.ACCEPTED, sold=sold)
+        return Answer(Outcome.ACCEPTED, sold=await count_sold(db, ticket))
 
 
 DONE = Answer(Outcome.ACCEPTED)
@@ -335,6 +321,15 @@ async def refusal_for(db: asyncpg.Connection, ticket: Ticket, people: Iterable[s
     return CLOSED if row["closed"] else None
 
 
+async def sell(db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+    """Look, take, insert; within a transaction that has the ticket type locked."""
+    if refusal := await refusal_for(db, ticket, [operation.person]):
+        return refusal
+    if not await take(db, ticket, operation):
+        return SOLD_OUT
+    return await insert_rsvp(db, ticket, operation)
+
+
 async def insert_hold(db: asyncpg.Connection, ticket: Ticket, operation: Hold) -> Answer:
     """Write down what is held for whom; the answer names it."""
     hold = await db.fetchval(
@@ -345,6 +340,40 @@ async def insert_hold(db: asyncpg.Connection, ticket: Ticket, operation: Hold) -
         operation.quantity,
     )
     return Answer(Outcome.ACCEPTED, reservation=str(hold))
+
+
+async def end_hold(db: asyncpg.Connection, operation: Confirm) -> int | None:
+    """Mark a hold as confirmed if it is still good, and return what it holds."""
+    quantity: int | None = await db.fetchval(
+        "UPDATE holds SET status = 'confirmed' WHERE id = $1 AND user_id = $2"
+        " AND status = 'held' AND expires_at > clock_timestamp() RETURNING quantity",
+        int(operation.hold or 0),
+        operation.person,
+    )
+    return quantity
+
+
+async def find_hold(db: asyncpg.Connection, operation: Confirm) -> int | None:
+    """Look whether a hold is still good, lock nothing, and return what it holds."""
+    quantity: int | None = await db.fetchval(
+        "SELECT quantity FROM holds"
+        " WHERE id = $1 AND user_id = $2 AND status = 'held' AND expires_at > now()",
+        int(operation.hold or 0),
+        operation.person,
+    )
+    return quantity
+
+
+async def move_capacity(db: asyncpg.Connection, ticket: Ticket, capacity: int) -> bool:
+    """Move both numbers by the difference, unless more is sold and held; say whether they were moved."""
+    moved = await db.fetchval(
+        "UPDATE tickets SET quantity_initial = $2,"
+        " quantity_available = quantity_available + $2 - quantity_initial"
+        " WHERE id = $1 AND quantity_available + $2 - quantity_initial >= 0 RETURNING id",
+        ticket.id,
+        capacity,
+    )
+    return moved is not None
 
 
 async def insert_place(db: asyncpg.Connection, ticket: Ticket, person: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from harness.model import Feature
-from harness.specimens._box_office import SELLING, BoxOffice, refusal_for
-from harness.specimens._statements import SOLD_OUT, insert_rsvp, read_counter, take
+from harness.model import Feature, Outcome
+from harness.specimens._box_office import SELLING, BoxOffice, sell
+from harness.specimens._statements import read_counter
 
 if TYPE_CHECKING:
     import asyncpg
@@ -22,14 +22,11 @@ class TellingOffice(BoxOffice):
     supports = SELLING | {Feature.NOTICES}
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Look, take, insert, tell."""
+        """Sell; tell."""
         async with self.transaction(db, ticket):
-            if refusal := await refusal_for(db, ticket, [operation.person]):
-                return refusal
-            if not await take(db, ticket, operation):
-                return SOLD_OUT
-            answer = await insert_rsvp(db, ticket, operation)
-            await tell(db, ticket, await read_counter(db, ticket))
+            answer = await sell(db, ticket, operation)
+            if answer.outcome is Outcome.ACCEPTED:
+                await tell(db, ticket, await read_counter(db, ticket))
             return answer
 
     async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:

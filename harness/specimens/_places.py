@@ -55,10 +55,9 @@ class PlacesOffice(BoxOffice):
     supports = HOLDING - {Feature.QUANTITY}
     constraints = ONE_PER_PERSON + _PLACES
     available = f"(SELECT count(*) FROM places p WHERE p.ticket_id = t.id AND {_FREE})"  # noqa: S608  # our own SQL
-    held = f"(SELECT count(*) FROM places p WHERE p.ticket_id = t.id AND {_LEASED})"  # noqa: S608  # our own SQL
     holds = (
-        "(SELECT p.id || '-' || p.token AS id, p.holder AS user_id, 1 AS quantity"  # noqa: S608  # our own SQL
-        f" FROM places p WHERE p.ticket_id = t.id AND {_LEASED}) h"
+        "(SELECT p.id || '-' || p.token AS id, p.ticket_id, p.holder AS user_id, 1 AS quantity,"  # noqa: S608  # our own SQL
+        f" 'held' AS status FROM places p WHERE {_LEASED})"
     )
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:

@@ -174,16 +174,16 @@ class ShopClient:
 
 
 def _books_query(shop: Shop) -> str:
-    parts = [_RSVPS]
+    parts, held = [_RSVPS], "0"
     if Feature.HOLD in shop.supports:
-        parts.append(f"SELECT 'hold', h.id::text, h.user_id, h.quantity, 0 FROM {shop.holds}")  # noqa: S608  # the specimen's own SQL
+        holds = f"FROM {shop.holds} h WHERE h.ticket_id = t.id AND h.status = 'held'"
+        parts.append(f"SELECT 'hold', h.id::text, h.user_id, h.quantity, 0 {holds}")
+        held = f"(SELECT coalesce(sum(h.quantity), 0) {holds})"
     if Feature.WAITLIST in shop.supports:
         parts.append(f"SELECT 'place', w.id::text, w.user_id, 1, w.id FROM {shop.line}")  # noqa: S608  # likewise
     if Feature.REFUND in shop.supports:
         parts.append(_REFUNDS)
-    return _BOOKS.format(
-        available=shop.available, sold=shop.sold, held=shop.held, rows=" UNION ALL ".join(parts)
-    )
+    return _BOOKS.format(available=shop.available, sold=shop.sold, held=held, rows=" UNION ALL ".join(parts))
 
 
 def _entries(rows: Iterable[asyncpg.Record], kind: str) -> tuple[Entry, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Feature, Outcome
-from harness.specimens._box_office import SELLING, BoxOffice, refusal_for
-from harness.specimens._statements import SOLD_OUT, insert_rsvp, take
+from harness.specimens._box_office import SELLING, BoxOffice, sell
 
 if TYPE_CHECKING:
     import asyncpg
@@ -29,14 +28,11 @@ class CountingOffice(BoxOffice):
     constraints = BoxOffice.constraints + SALES
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Look, take, insert, count."""
+        """Sell; count."""
         async with self.transaction(db, ticket):
-            if refusal := await refusal_for(db, ticket, [operation.person]):
-                return refusal
-            if not await take(db, ticket, operation):
-                return SOLD_OUT
-            answer = await insert_rsvp(db, ticket, operation)
-            await count_sale(db, ticket, operation.quantity)
+            answer = await sell(db, ticket, operation)
+            if answer.outcome is Outcome.ACCEPTED:
+                await count_sale(db, ticket, operation.quantity)
             return answer
 
     async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:

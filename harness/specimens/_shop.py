@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, ClassVar
 from harness.model import Answer, Cancel, Feature, Outcome, ReadAvailability, Reserve, not_offered
 from harness.postgres import connect
 from harness.specimens._running import SCHEMA, RunningShop
-from harness.specimens._statements import NO_SUCH_RSVP, Returned, give_back
+from harness.specimens._statements import (
+    NO_SUCH_RSVP,
+    ONE_PER_PERSON,
+    NoneLeftError,
+    Returned,
+    give_back,
+    insert_rsvp,
+    take,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,10 +56,8 @@ class Shop(ABC):
     """SQL for how many units of the ticket type ``t`` remain."""
     sold: ClassVar[str] = "NULL::integer"
     """SQL for the specimen's own count of what it sold of ``t``; null when it keeps none."""
-    held: ClassVar[str] = "0"
-    """SQL for how many units of ``t`` are held."""
-    holds: ClassVar[str] = "holds h WHERE h.ticket_id = t.id AND h.status = 'held'"
-    """SQL for where the holds of ``t`` are found, when it keeps any."""
+    holds: ClassVar[str] = "holds"
+    """SQL for the table of the holds, when it keeps any."""
     line: ClassVar[str] = "waitlist w WHERE w.ticket_id = t.id"
     """SQL for where those are found who wait for ``t``, when there is a line."""
 
@@ -131,6 +137,20 @@ class Shop(ABC):
     async def equipped(self, database: str) -> AsyncIterator[Shop]:  # noqa: ARG002  # most need nothing
         """Yield the shop with what it needs beside the connections of its clients."""
         yield self
+
+
+class GuardedShop(Shop):
+    """A shop that sells rightly, for specimens about something else: a key and a guard say no."""
+
+    constraints = ONE_PER_PERSON
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        """Insert, then take; both or neither."""
+        async with db.transaction():
+            answer = await insert_rsvp(db, ticket, operation)
+            if not await take(db, ticket, operation):
+                raise NoneLeftError
+            return answer
 
 
 class ShopOfRows(Shop):

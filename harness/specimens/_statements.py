@@ -108,6 +108,15 @@ async def count_left(db: asyncpg.Connection, ticket: Ticket) -> int:
     return left
 
 
+async def count_sold(db: asyncpg.Connection, ticket: Ticket) -> int:
+    """Count how many units are sold: the rows that stand."""
+    sold: int = await db.fetchval(
+        "SELECT coalesce(sum(quantity), 0) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'",
+        ticket.id,
+    )
+    return sold
+
+
 async def read_counter(db: asyncpg.Connection, ticket: Ticket) -> int:
     """Read how many units are left, as the counter says, and lock nothing."""
     left: int = await db.fetchval("SELECT quantity_available FROM tickets WHERE id = $1", ticket.id)

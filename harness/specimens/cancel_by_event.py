@@ -10,37 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._shop import Shop
+from harness.specimens._shop import GuardedShop
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import (
-    NO_SUCH_RSVP,
-    ONE_PER_PERSON,
-    NoneLeftError,
-    Ticket,
-    give_back,
-    insert_rsvp,
-    take,
-)
+from harness.specimens._statements import NO_SUCH_RSVP, Ticket, give_back
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from harness.model import Cancel, Reserve
+    from harness.model import Cancel
 
 
-class CancelByEvent(Shop):
+class CancelByEvent(GuardedShop):
     """See the module."""
 
     name = "cancel_by_event"
-    constraints = ONE_PER_PERSON
-
-    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Insert, then take; both or neither."""
-        async with db.transaction():
-            answer = await insert_rsvp(db, ticket, operation)
-            if not await take(db, ticket, operation):
-                raise NoneLeftError
-            return answer
 
     async def cancel(self, db: asyncpg.Connection, ticket: Ticket, operation: Cancel) -> Answer:
         """End whatever the person has for the event."""

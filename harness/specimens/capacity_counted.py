@@ -12,7 +12,7 @@ from harness.model import Feature
 from harness.specimens._box_office import DONE, SELLING, TOO_SMALL, BoxOffice
 from harness.specimens._shop import ShopOfRows
 from harness.specimens._specimen import Specimen
-from harness.specimens._statements import SOLD_OUT, count_left, insert_rsvp
+from harness.specimens._statements import SOLD_OUT, count_left, count_sold, insert_rsvp
 
 if TYPE_CHECKING:
     import asyncpg
@@ -39,11 +39,7 @@ class CapacityCounted(ShopOfRows, BoxOffice):
     ) -> Answer:
         """Lock, count, write."""
         async with self.transaction(db, ticket):
-            sold = await db.fetchval(
-                "SELECT coalesce(sum(quantity), 0) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'",
-                ticket.id,
-            )
-            if operation.capacity < sold:
+            if operation.capacity < await count_sold(db, ticket):
                 return TOO_SMALL
             await db.execute(
                 "UPDATE tickets SET quantity_initial = $2 WHERE id = $1", ticket.id, operation.capacity

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.model import Feature
 from harness.specimens._box_office import DONE, HOLDING, TOO_SMALL, BoxOffice
 from harness.specimens._specimen import Mistake, Specimen
+from harness.specimens._statements import count_sold
 
 if TYPE_CHECKING:
     import asyncpg
@@ -30,10 +31,7 @@ class CapacityForgetsHolds(BoxOffice):
     ) -> Answer:
         """Count what is sold; compare; write what remains."""
         async with self.transaction(db, ticket):
-            sold = await db.fetchval(
-                "SELECT coalesce(sum(quantity), 0) FROM rsvps WHERE ticket_id = $1 AND status = 'confirmed'",
-                ticket.id,
-            )
+            sold = await count_sold(db, ticket)
             if operation.capacity < sold:
                 return TOO_SMALL
             await db.execute(

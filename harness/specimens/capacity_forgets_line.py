@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Feature
-from harness.specimens._box_office import DONE, TOO_SMALL, WAITING, BoxOffice
+from harness.specimens._box_office import DONE, TOO_SMALL, WAITING, BoxOffice, move_capacity
 from harness.specimens._specimen import Mistake, Specimen
 
 if TYPE_CHECKING:
@@ -30,14 +30,8 @@ class CapacityForgetsLine(BoxOffice):
     ) -> Answer:
         """Move both numbers by the difference."""
         async with self.transaction(db, ticket):
-            changed = await db.fetchval(
-                "UPDATE tickets SET quantity_initial = $2,"
-                " quantity_available = quantity_available + $2 - quantity_initial"
-                " WHERE id = $1 AND quantity_available + $2 - quantity_initial >= 0 RETURNING id",
-                ticket.id,
-                operation.capacity,
-            )
-        return TOO_SMALL if changed is None else DONE
+            moved = await move_capacity(db, ticket, operation.capacity)
+        return DONE if moved else TOO_SMALL
 
 
 SPECIMEN = Specimen(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._box_office import HOLDING, ONE_HOLD_PER_PERSON, BoxOffice
+from harness.specimens._box_office import HOLDING, ONE_HOLD_PER_PERSON, BoxOffice, find_hold
 from harness.specimens._specimen import Mistake, Specimen
 from harness.specimens._statements import NO_SUCH_HOLD, write_rsvp
 
@@ -30,18 +30,12 @@ class ConfirmInTwoTabs(BoxOffice):
 
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
         """Find; write and delete."""
-        hold = int(operation.hold or 0)
-        quantity = await db.fetchval(
-            "SELECT quantity FROM holds"
-            " WHERE id = $1 AND user_id = $2 AND status = 'held' AND expires_at > now()",
-            hold,
-            operation.person,
-        )
+        quantity = await find_hold(db, operation)
         if quantity is None:
             return NO_SUCH_HOLD
         async with db.transaction():
             rsvp = await write_rsvp(db, ticket, operation.person, quantity)
-            await db.execute("DELETE FROM holds WHERE id = $1", hold)
+            await db.execute("DELETE FROM holds WHERE id = $1", int(operation.hold or 0))
         return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._box_office import HOLDING, BoxOffice
+from harness.specimens._box_office import HOLDING, BoxOffice, find_hold
 from harness.specimens._specimen import Mistake, Specimen
 from harness.specimens._statements import NO_SUCH_HOLD, write_rsvp
 
@@ -29,17 +29,11 @@ class ConfirmLooksFirst(BoxOffice):
 
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
         """Look; pay; write."""
-        hold = int(operation.hold or 0)
-        quantity = await db.fetchval(
-            "SELECT quantity FROM holds"
-            " WHERE id = $1 AND user_id = $2 AND status = 'held' AND expires_at > now()",
-            hold,
-            operation.person,
-        )
+        quantity = await find_hold(db, operation)
         if quantity is None:
             return NO_SUCH_HOLD
         async with self.transaction(db, ticket):
-            await db.execute("UPDATE holds SET status = 'confirmed' WHERE id = $1", hold)
+            await db.execute("UPDATE holds SET status = 'confirmed' WHERE id = $1", int(operation.hold or 0))
             rsvp = await write_rsvp(db, ticket, operation.person, quantity)
         return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._box_office import HOLDING, BoxOffice
+from harness.specimens._box_office import HOLDING, BoxOffice, end_hold
 from harness.specimens._specimen import Mistake, Specimen
 from harness.specimens._statements import NO_SUCH_HOLD, NoneLeftError, take_units, write_rsvp
 
@@ -30,12 +30,7 @@ class ConfirmTakesAgain(BoxOffice):
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
         """End the hold; buy."""
         async with self.transaction(db, ticket):
-            quantity = await db.fetchval(
-                "UPDATE holds SET status = 'confirmed' WHERE id = $1 AND user_id = $2"
-                " AND status = 'held' AND expires_at > now() RETURNING quantity",
-                int(operation.hold or 0),
-                operation.person,
-            )
+            quantity = await end_hold(db, operation)
             if quantity is None:
                 return NO_SUCH_HOLD
             if not await take_units(db, ticket, quantity):

@@ -6,33 +6,16 @@ can. No race is needed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness.model import Feature
-from harness.specimens._shop import Shop
+from harness.specimens._shop import GuardedShop
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Ticket, insert_rsvp, take
-
-if TYPE_CHECKING:
-    import asyncpg
-
-    from harness.model import Answer, Reserve
 
 
-class DeadlineInTheForm(Shop):
+class DeadlineInTheForm(GuardedShop):
     """See the module."""
 
     name = "deadline_in_the_form"
-    supports = Shop.supports | {Feature.DEADLINE}
-    constraints = ONE_PER_PERSON
-
-    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Insert, then take; both or neither."""
-        async with db.transaction():
-            answer = await insert_rsvp(db, ticket, operation)
-            if not await take(db, ticket, operation):
-                raise NoneLeftError
-            return answer
+    supports = GuardedShop.supports | {Feature.DEADLINE}
 
 
 SPECIMEN = Specimen(

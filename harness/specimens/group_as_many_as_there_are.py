@@ -47,7 +47,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"groups_all_or_nothing"}),
         scenario="friends_together",
-        engine="burst",
+        engine="explore",
         source="partial fulfilment, as in shops that cut a cart down to what is in stock",
     ),
 )

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._box_office import DONE, HOLDING, BoxOffice
+from harness.specimens._box_office import HOLDING, BoxOffice
 from harness.specimens._specimen import Specimen
-from harness.specimens._statements import NO_SUCH_HOLD, SOLD_OUT, Returned, insert_rsvp, take, take_units
+from harness.specimens._statements import NO_SUCH_HOLD, SOLD_OUT, insert_rsvp, take, take_units
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from harness.model import Confirm, Expire, Hold, Release, Reserve
+    from harness.model import Confirm, Hold, Reserve
     from harness.specimens._statements import Ticket
 
 
@@ -31,8 +31,7 @@ class HoldAsStatus(BoxOffice):
         CREATE UNIQUE INDEX one_per_person ON rsvps (event_id, user_id)
         WHERE status IN ('confirmed', 'held');
     """
-    held = "(SELECT coalesce(sum(h.quantity), 0) FROM rsvps h WHERE h.ticket_id = t.id AND h.status = 'held')"
-    holds = "rsvps h WHERE h.ticket_id = t.id AND h.status = 'held'"
+    holds = "rsvps"
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
         """Take and insert; the key says whether there is one already."""
@@ -68,42 +67,6 @@ class HoldAsStatus(BoxOffice):
         if confirmed is None:
             return NO_SUCH_HOLD
         return Answer(Outcome.ACCEPTED, reservation=str(confirmed))
-
-    async def release(self, db: asyncpg.Connection, ticket: Ticket, operation: Release) -> Answer:
-        """Change the word and give back."""
-        async with self.transaction(db, ticket):
-            quantity = await db.fetchval(
-                "UPDATE rsvps SET status = 'released' WHERE id = $1 AND user_id = $2 AND status = 'held'"
-                " RETURNING quantity",
-                int(operation.hold or 0),
-                operation.person,
-            )
-            if quantity is None:
-                return NO_SUCH_HOLD
-            await self.restock(db, Returned(ticket, quantity))
-        return DONE
-
-    async def run_out(self, db: asyncpg.Connection, ticket: Ticket, operation: Expire) -> None:
-        """Let an hour pass for what the person holds."""
-        await db.execute(
-            "UPDATE rsvps SET expires_at = now() - interval '1 hour'"
-            " WHERE ticket_id = $1 AND user_id = $2 AND status = 'held'",
-            ticket.id,
-            operation.person,
-        )
-
-    async def sweep(self, db: asyncpg.Connection, ticket: Ticket) -> Answer:
-        """Change the words of all whose time is over, and give back."""
-        async with self.transaction(db, ticket):
-            over = await db.fetch(
-                "UPDATE rsvps SET status = 'expired'"
-                " WHERE ticket_id = $1 AND status = 'held' AND expires_at <= clock_timestamp()"
-                " RETURNING quantity",
-                ticket.id,
-            )
-            if over:
-                await self.restock(db, Returned(ticket, sum(hold["quantity"] for hold in over)))
-        return DONE
 
 
 SPECIMEN = Specimen(name="hold_as_status", doc=__doc__ or "", target=HoldAsStatus())

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model import Answer, Outcome
-from harness.specimens._box_office import DONE, HOLDING, BoxOffice, insert_hold, refusal_for
+from harness.specimens._box_office import HOLDING, BoxOffice, end_hold, insert_hold, refusal_for
 from harness.specimens._specimen import Mistake, Specimen
 from harness.specimens._statements import NO_SUCH_HOLD, SOLD_OUT, give_back, read_counter, write_rsvp
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from harness.model import Confirm, Hold, Release
-    from harness.specimens._statements import Ticket
+    from harness.model import Confirm, Hold
+    from harness.specimens._statements import Returned, Ticket
 
 
 class HoldsTakeNothing(BoxOffice):
@@ -39,37 +39,17 @@ class HoldsTakeNothing(BoxOffice):
     async def confirm(self, db: asyncpg.Connection, ticket: Ticket, operation: Confirm) -> Answer:
         """Turn the note into an RSVP, and count it."""
         async with self.transaction(db, ticket):
-            quantity = await db.fetchval(
-                "UPDATE holds SET status = 'confirmed' WHERE id = $1 AND user_id = $2"
-                " AND status = 'held' AND expires_at > now() RETURNING quantity",
-                int(operation.hold or 0),
-                operation.person,
-            )
+            quantity = await end_hold(db, operation)
             if quantity is None:
                 return NO_SUCH_HOLD
             rsvp = await write_rsvp(db, ticket, operation.person, quantity)
             await give_back(db, ticket, -quantity)
             return Answer(Outcome.ACCEPTED, reservation=str(rsvp))
 
-    async def release(self, db: asyncpg.Connection, ticket: Ticket, operation: Release) -> Answer:
-        """Tear the note up."""
-        async with self.transaction(db, ticket):
-            released = await db.fetchval(
-                "UPDATE holds SET status = 'released' WHERE id = $1 AND user_id = $2 AND status = 'held'"
-                " RETURNING id",
-                int(operation.hold or 0),
-                operation.person,
-            )
-        return NO_SUCH_HOLD if released is None else DONE
-
-    async def sweep(self, db: asyncpg.Connection, ticket: Ticket) -> Answer:
-        """Throw old notes away."""
-        await db.execute(
-            "UPDATE holds SET status = 'expired'"
-            " WHERE ticket_id = $1 AND status = 'held' AND expires_at <= now()",
-            ticket.id,
-        )
-        return DONE
+    async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
+        """Put on sale what an RSVP had; a note that is torn up or thrown away had nothing."""
+        if returned.rsvp is not None:
+            await super().restock(db, returned)
 
 
 SPECIMEN = Specimen(

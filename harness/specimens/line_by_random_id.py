@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._box_office import ONE_HOLD_PER_PERSON, ONE_PLACE_PER_PERSON, WAITING, BoxOffice
+from harness.specimens._box_office import WAITING, BoxOffice
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import ONE_PER_PERSON, read_counter, take_units, write_rsvp
 
 if TYPE_CHECKING:
     import asyncpg
@@ -24,25 +23,17 @@ class LineByRandomId(BoxOffice):
     name = "line_by_random_id"
     supports = WAITING
     constraints = (
-        ONE_PER_PERSON
-        + ONE_HOLD_PER_PERSON
-        + ONE_PLACE_PER_PERSON
-        + "ALTER TABLE waitlist ADD public_id uuid NOT NULL DEFAULT gen_random_uuid();"
+        BoxOffice.constraints + "ALTER TABLE waitlist ADD public_id uuid NOT NULL DEFAULT gen_random_uuid();"
     )
 
-    async def serve_line(self, db: asyncpg.Connection, ticket: Ticket) -> None:
-        """Promote in the order of the ids as long as something remains."""
-        while await read_counter(db, ticket) > 0:
-            person = await db.fetchval(
-                "DELETE FROM waitlist WHERE id ="
-                " (SELECT id FROM waitlist WHERE ticket_id = $1 ORDER BY public_id LIMIT 1)"
-                " RETURNING user_id",
-                ticket.id,
-            )
-            if person is None:
-                return
-            if await take_units(db, ticket):
-                await write_rsvp(db, ticket, person)
+    async def next_in_line(self, db: asyncpg.Connection, ticket: Ticket) -> str | None:
+        """Take the first in the order of the ids."""
+        person: str | None = await db.fetchval(
+            "DELETE FROM waitlist WHERE id ="
+            " (SELECT id FROM waitlist WHERE ticket_id = $1 ORDER BY public_id LIMIT 1) RETURNING user_id",
+            ticket.id,
+        )
+        return person
 
 
 SPECIMEN = Specimen(
@@ -51,7 +42,7 @@ SPECIMEN = Specimen(
     target=LineByRandomId(),
     mistake=Mistake(
         laws=frozenset({"waitlist_in_order"}),
-        scenario="waitlist_promotion",
+        scenario="waiting_in_line",
         engine="burst",
         source="RFC 9562, Universally Unique IDentifiers, 6.11: version 4 identifiers do not sort by time",
     ),

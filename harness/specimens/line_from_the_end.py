@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from harness.specimens._box_office import WAITING, BoxOffice
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import read_counter, take_units, write_rsvp
 
 if TYPE_CHECKING:
     import asyncpg
@@ -24,19 +23,14 @@ class LineFromTheEnd(BoxOffice):
     name = "line_from_the_end"
     supports = WAITING
 
-    async def serve_line(self, db: asyncpg.Connection, ticket: Ticket) -> None:
-        """Promote the first of the list as long as something remains."""
-        while await read_counter(db, ticket) > 0:
-            person = await db.fetchval(
-                "DELETE FROM waitlist WHERE id ="
-                " (SELECT id FROM waitlist WHERE ticket_id = $1 ORDER BY id DESC LIMIT 1)"
-                " RETURNING user_id",
-                ticket.id,
-            )
-            if person is None:
-                return
-            if await take_units(db, ticket):
-                await write_rsvp(db, ticket, person)
+    async def next_in_line(self, db: asyncpg.Connection, ticket: Ticket) -> str | None:
+        """Take the first of the list."""
+        person: str | None = await db.fetchval(
+            "DELETE FROM waitlist WHERE id ="
+            " (SELECT id FROM waitlist WHERE ticket_id = $1 ORDER BY id DESC LIMIT 1) RETURNING user_id",
+            ticket.id,
+        )
+        return person
 
 
 SPECIMEN = Specimen(

@@ -28,11 +28,7 @@ class LinePromotedPastCapacity(BoxOffice):
     async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
         """Put it on sale; promote."""
         await give_back(db, returned.ticket, returned.quantity)
-        person = await db.fetchval(
-            "DELETE FROM waitlist WHERE id = (SELECT min(id) FROM waitlist WHERE ticket_id = $1)"
-            " RETURNING user_id",
-            returned.ticket.id,
-        )
+        person = await self.next_in_line(db, returned.ticket)
         if person is not None:
             await write_rsvp(db, returned.ticket, person)
 

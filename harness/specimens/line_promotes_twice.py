@@ -7,19 +7,17 @@ in line none.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from harness.specimens._box_office import ONE_PLACE_PER_PERSON, WAITING, BoxOffice
+from harness.specimens._shop import Shop
 from harness.specimens._specimen import Mistake, Specimen
 from harness.specimens._statements import give_back, write_rsvp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import asyncpg
 
-    from harness.specimens._statements import Returned, Ticket
+    from harness.specimens._statements import Returned
 
 
 class LinePromotesTwice(BoxOffice):
@@ -29,11 +27,8 @@ class LinePromotesTwice(BoxOffice):
     supports = WAITING
     constraints = ONE_PLACE_PER_PERSON
 
-    @contextlib.asynccontextmanager
-    async def transaction(self, db: asyncpg.Connection, ticket: Ticket) -> AsyncIterator[None]:  # noqa: ARG002  # locks nothing
-        """Begin."""
-        async with db.transaction():
-            yield
+    transaction = Shop.transaction
+    """Begins, and locks nothing."""
 
     async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
         """Find the first; hand over; strike off. On sale only when nobody waits."""
@@ -55,7 +50,7 @@ SPECIMEN = Specimen(
     mistake=Mistake(
         laws=frozenset({"one_per_person"}),
         scenario="waitlist_promotion",
-        engine="burst",
+        engine="explore",
         source="Eventra, issue 5698: concurrent waitlist promotion causes duplicate registrations",
     ),
 )

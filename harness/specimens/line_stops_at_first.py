@@ -30,11 +30,7 @@ class LineStopsAtFirst(BoxOffice):
         """Move one person up, when there is something."""
         if await read_counter(db, ticket) < 1:
             return
-        person = await db.fetchval(
-            "DELETE FROM waitlist WHERE id = (SELECT min(id) FROM waitlist WHERE ticket_id = $1)"
-            " RETURNING user_id",
-            ticket.id,
-        )
+        person = await self.next_in_line(db, ticket)
         if person is not None and await take_units(db, ticket):
             await write_rsvp(db, ticket, person)
 

@@ -8,33 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shop import Shop
+from harness.specimens._shop import GuardedShop
 from harness.specimens._specimen import Mistake, Specimen
-from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Ticket, insert_rsvp, take
 
 if TYPE_CHECKING:
-    import asyncpg
-
-    from harness.model import Answer, Reserve
+    from harness.model import Reserve
 
 
-class NegativeQuantity(Shop):
+class NegativeQuantity(GuardedShop):
     """See the module."""
 
     name = "negative_quantity"
-    constraints = ONE_PER_PERSON
 
     def is_valid(self, operation: Reserve) -> bool:
         """Look for a number, as the form's parser does."""
         return isinstance(operation.quantity, int)
-
-    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
-        """Insert, then take; both or neither."""
-        async with db.transaction():
-            answer = await insert_rsvp(db, ticket, operation)
-            if not await take(db, ticket, operation):
-                raise NoneLeftError
-            return answer
 
 
 SPECIMEN = Specimen(
