@@ -596,10 +596,14 @@ class Conductor:
         self._current = None
 
     async def _stopped(self, actor: _Actor) -> None:
+        """Wait until a client asks for its next step, is done or waits.
+
+        Who is told before the commit is done while that runs, and it is not over before.
+        """
         quiet = 0.0
         pause = _FIRST_LOOK
         eager = _EAGER
-        while not actor.points and not actor.done:
+        while not actor.points and not (actor.done and self._under_way(actor) is None):
             session = self._under_way(actor)
             if eager and session is not None and self._likely_to_wait(session):
                 eager -= 1
