@@ -60,3 +60,19 @@ async def take_from_shard(db: asyncpg.Connection, ticket: Ticket, number: int, q
         quantity,
     )
     return taken is not None
+
+
+async def take_from_all(db: asyncpg.Connection, ticket: Ticket, quantity: int) -> bool:
+    """Lock all counters, in order, and take wherever there is some; say whether it was enough."""
+    shards = await db.fetch(
+        "SELECT number, available FROM shards WHERE ticket_id = $1 ORDER BY number FOR NO KEY UPDATE",
+        ticket.id,
+    )
+    if sum(shard["available"] for shard in shards) < quantity:
+        return False
+    for shard in shards:
+        part = min(shard["available"], quantity)
+        quantity -= part
+        if part:
+            await take_from_shard(db, ticket, shard["number"], part)
+    return True

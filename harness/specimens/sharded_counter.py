@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._shards import SHARDS, ShardedShop, shard_of, take_from_shard
+from harness.specimens._shards import SHARDS, ShardedShop, shard_of, take_from_all, take_from_shard
 from harness.specimens._specimen import Specimen
 from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, insert_rsvp
 
@@ -36,7 +36,7 @@ class ShardedCounter(ShardedShop):
             answer = await insert_rsvp(db, ticket, operation)
             if not (
                 await _take_from_mine(db, ticket, operation)
-                or await _take_from_all(db, ticket, operation.quantity)
+                or await take_from_all(db, ticket, operation.quantity)
             ):
                 raise NoneLeftError
             return answer
@@ -50,21 +50,6 @@ async def _take_from_mine(db: asyncpg.Connection, ticket: Ticket, operation: Res
                 raise NoneLeftError
     except NoneLeftError:
         return False
-    return True
-
-
-async def _take_from_all(db: asyncpg.Connection, ticket: Ticket, quantity: int) -> bool:
-    shards = await db.fetch(
-        "SELECT number, available FROM shards WHERE ticket_id = $1 ORDER BY number FOR NO KEY UPDATE",
-        ticket.id,
-    )
-    if sum(shard["available"] for shard in shards) < quantity:
-        return False
-    for shard in shards:
-        part = min(shard["available"], quantity)
-        quantity -= part
-        if part:
-            await take_from_shard(db, ticket, shard["number"], part)
     return True
 
 
