@@ -204,26 +204,33 @@ class State:
     def _accepted(self, operation: Operation, answer: Answer) -> tuple[State, ...]:
         """Return what may be after the operation was accepted with that answer."""
         operation = self._heard(operation)
-        if self._is_repetition(operation, answer):
-            return (self,)
+        again = (self,) if self._is_repetition(operation, answer) else ()
+        if answer.reservation in self.issued and again:
+            return again
         if any(not self._is_pardoned(operation, refusal) for refusal in self._refusals(operation)):
-            return ()
+            return again
         after, mine = self._done(operation, answer)
         if isinstance(operation, ReadAvailability | ReadNotice) and answer.remaining is not None:
             return (after,) if answer.remaining == mine.remaining else ()
         if isinstance(operation, ReadSales) and answer.sold is not None:
             return (after,) if answer.sold == mine.sold else ()
-        return (after,)
+        return (*again, after)
 
     def _is_repetition(self, operation: Operation, answer: Answer) -> bool:
         """Say whether nothing was left to do: it was done before, or what it takes away is not there."""
         match operation:
             case Reserve() | Confirm() | Hold():
                 rows = self.held if isinstance(operation, Hold) else self.standing
-                return any(
-                    answer.reservation in (None, entry.reservation) and _is(entry, operation)
-                    for entry in rows
+                return any(_is(entry, operation) and _may_be(entry, answer.reservation) for entry in rows)
+            case ReserveGroup(ticket=ticket, members=members):
+                names = answer.group or (None,) * len(members)
+                there = {entry.person: entry for entry in self.standing if entry.ticket == ticket}
+                pairs = zip(members, names, strict=False)
+                return bool(members) and all(
+                    person in there and _may_be(there[person], name) for person, name in pairs
                 )
+            case JoinWaitlist():
+                return any(_is(entry, operation) for entry in self.waiting)
             case Cancel():
                 mine = operation.whose in (None, operation.person)
                 return mine and self._reservation(operation) is None
@@ -410,6 +417,11 @@ def _asked_for(wanted: Reserve | Hold | ReserveGroup) -> tuple[tuple[str, ...], 
 
 def _is(entry: Entry, operation: Operation) -> bool:
     return (entry.ticket, entry.person) == (operation.ticket, operation.person)
+
+
+def _may_be(entry: Entry, name: str | None) -> bool:
+    """Say whether the row may be what was answered with that name: one that nobody heard may have any."""
+    return name in (None, entry.reservation) or _is_ours(entry)
 
 
 def _is_ours(entry: Entry) -> bool:

@@ -117,6 +117,13 @@ def test_a_history_is_explained_by_an_order_that_keeps_to_its_times(
     assert finding.explained is (Explained.YES if explained else Explained.NO)
 
 
+def test_who_asks_again_after_a_lost_answer_may_be_told_what_they_have() -> None:
+    """It was sold before the repeat, as the first read shows, and not once more, as the second does."""
+    again = call(Reserve(ticket="general", person="ada"), ACCEPTED, 4, 5, id="r1")
+    (finding,) = explain([GENERAL], [buy("ada", UNKNOWN, 0, 1), read(0, 2, 3), again, read(0, 6, 7)])
+    assert finding.explained is Explained.YES
+
+
 def evidence(*calls: Call, entries: tuple[Entry, ...] | None = None) -> Evidence:
     program = Program("ada", (Reserve(ticket="general", person="ada"),))
     return Evidence(

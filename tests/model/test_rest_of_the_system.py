@@ -202,6 +202,7 @@ def test_reads_tell_the_numbers() -> None:
 
 
 OK = Answer(Outcome.ACCEPTED)
+NAMED = Answer(Outcome.ACCEPTED, reservation="r1")
 NONE_LEFT = Answer(Outcome.SOLD_OUT)
 TWICE = Answer(Outcome.DUPLICATE)
 UNKNOWN = Answer(Outcome.UNKNOWN)
@@ -218,7 +219,6 @@ ANSWERS: list[tuple[str, list[Operation], Operation, Answer, int]] = [
     ("perhaps", [], general(Reserve), UNKNOWN, 2),
     ("cannot have happened", SOLD_OUT, general(Reserve), UNKNOWN, 1),
     ("after its own hold", HELD, general(Reserve), OK, 1),
-    ("a second one", BOUGHT, general(Reserve), Answer(Outcome.ACCEPTED, reservation="ada#2"), 0),
     ("perhaps the same one again", BOUGHT, general(Reserve), OK, 1),
     ("the same one again", BOUGHT, general(Reserve), Answer(Outcome.ACCEPTED, reservation="ada#1"), 1),
     ("cancelled again", [*BOUGHT, general(Cancel)], general(Cancel, reservation="ada#1"), OK, 1),
@@ -239,6 +239,11 @@ ANSWERS: list[tuple[str, list[Operation], Operation, Answer, int]] = [
     ("a wrong count", BOUGHT, general(ReadSales), Answer(Outcome.ACCEPTED, sold=2), 0),
     ("waits though something remains", [], general(JoinWaitlist), OK, 1),
     ("waits though the sale has ended", [], JoinWaitlist(ticket="late", person="ada"), OK, 0),
+    ("the same one again, by a name not heard", BOUGHT, general(Reserve), NAMED, 1),
+    ("held again, or once more", HELD, general(Hold), NAMED, 2),
+    ("waits again", [*SOLD_OUT, general(JoinWaitlist)], general(JoinWaitlist), OK, 1),
+    ("the same group again", [group("ada", "ben")], group("ada", "ben"), OK, 1),
+    ("another group with one of them", [group("ada", "ben")], group("ben", "cleo"), OK, 0),
     ("waits for what there is not", [], JoinWaitlist(ticket="none", person="ada"), OK, 0),
 ]
 
@@ -267,6 +272,7 @@ def test_the_names_are_the_targets_own() -> None:
     (state,) = state.follow(general(Confirm, hold="h1"), Answer(Outcome.ACCEPTED, reservation="r1"))
     assert state.standing == {Entry(ticket="general", person="ada", reservation="r1")}
     assert state.follow(general(Confirm, hold="h2"), Answer(Outcome.ACCEPTED, reservation="r2")) == ()
+    assert state.follow(general(Reserve), Answer(Outcome.ACCEPTED, reservation="r2")) == ()
 
 
 def _built(kind: Any) -> st.SearchStrategy[Any]:
