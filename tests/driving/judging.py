@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.content import content
-from harness.driving.guard import install, started
+from harness.driving.checking import Subject, check
+from harness.driving.guard import install
 from harness.driving.scenarios import load_scenarios
-from harness.driving.tally import Tally
-from harness.driving.trial import Settings, Trial
+from harness.driving.trial import Settings
 from harness.engines import ENGINES
 from tests.driving.fakes import Heard
 
@@ -29,11 +30,15 @@ def shipped(name: str, buyers: int | None = None) -> Scenario:
     return load_scenarios([content("scenarios")])[name].build(buyers)
 
 
+@dataclass
 class Judge:
     """Checks one target as often as a test likes, each time on a fresh copy of its schema."""
 
-    def __init__(self, server: Server, target: Target, template: str, folder: Path) -> None:
-        self._server, self._target, self._template, self._folder = server, target, template, folder
+    server: Server
+    target: Target
+    template: str
+    folder: Path
+    heard: Heard = field(default_factory=Heard)
 
     async def check(
         self,
@@ -45,20 +50,17 @@ class Judge:
         schedules: int = 2000,
     ) -> Check:
         """Drive the scenario and return what came out."""
-        tally = Tally(scenario=scenario, engine=engine.name, laws=None, listen=Heard())
-        async with self._server.clone(self._template, "judged") as database:
-            await engine.drive(
-                Trial(
-                    scenario=scenario,
-                    start=lambda url: started(self._target, url, self._folder),
-                    target=self._target.name,
-                    database=database,
-                    settings=Settings(seed=seed, rounds=rounds, schedules=schedules),
-                    tally=tally,
-                    supports=self._target.supports,
-                )
-            )
-        return tally.check()
+        return await self.drive(scenario, engine, Settings(seed=seed, rounds=rounds, schedules=schedules))
+
+    async def drive(
+        self, scenario: Scenario, engine: Engine, settings: Settings, laws: tuple[str, ...] | None = None
+    ) -> Check:
+        """Drive the scenario as the runner would, and return what came out."""
+        subject = Subject(
+            target=self.target, name=self.target.name, folder=self.folder, settings=settings, laws=laws
+        )
+        database = self.server.clone(self.template, "judged")
+        return await check(subject, scenario, engine, database=database, listen=self.heard)
 
 
 @contextlib.asynccontextmanager

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.driving.trial import Settings
+from harness.engines import ENGINES
 from harness.exploring.replaying import ReplayOutcome, replay_failure
 from harness.model import Answer, Feature, Outcome, Verdict
 from harness.model.events import CheckProgressed, FailureKept, Noticed
 from harness.specimens import SPECIMENS
 from harness.specimens._shop import Shop
 from harness.specimens._statements import DUPLICATE, SOLD_OUT, Ticket, has_rsvp, insert_rsvp, take
-from tests.driving.judging import shipped
-from tests.engines.drawing import drawer_of
+from tests.driving.judging import judge_of, shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from harness.model import Failure, Reserve
     from harness.postgres import Server
+
+STATEFUL = ENGINES.get("stateful")
 
 
 def unhurried(seed: int) -> Settings:
@@ -39,9 +41,9 @@ async def test_the_naive_race_is_found_and_as_small_as_can_be(
     seed: int, server: Server, tmp_path: Path
 ) -> None:
     """Two buyers, one ticket each, and one context switch that a lost update needs."""
-    async with drawer_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(seed))
-        failure = drawer.heard.of(FailureKept)[-1].failure
+    async with judge_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(seed))
+        failure = judge.heard.of(FailureKept)[-1].failure
     assert check.verdict is Verdict.VIOLATED
     assert "no_oversell" in {violation.law for violation in check.violations}
     assert [len(program.operations) for program in failure.scenario.programs()] == [1, 1]
@@ -56,9 +58,9 @@ async def test_the_naive_race_is_found_and_as_small_as_can_be(
 async def test_a_kept_failure_can_be_replayed(server: Server, tmp_path: Path) -> None:
     """By itself, later, on another database."""
     target = SPECIMENS.get("check_then_decrement").target
-    async with drawer_of(server, target, tmp_path) as drawer:
-        await drawer.draw(shipped("last_ticket", 3), unhurried(1))
-        failure: Failure = drawer.heard.of(FailureKept)[-1].failure
+    async with judge_of(server, target, tmp_path) as judge:
+        await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1))
+        failure: Failure = judge.heard.of(FailureKept)[-1].failure
     (replayed,) = await replay_failure(
         failure, target, database="embedded", folder=tmp_path, notice=lambda _: None
     )
@@ -69,8 +71,8 @@ async def test_a_kept_failure_can_be_replayed(server: Server, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["guarded_update", "for_update"])
 async def test_right_ones_are_safe(name: str, seed: int, server: Server, tmp_path: Path) -> None:
     """Whatever is drawn, nothing is held against them, and there was something to be seen."""
-    async with drawer_of(server, SPECIMENS.get(name).target, tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(seed))
+    async with judge_of(server, SPECIMENS.get(name).target, tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(seed))
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
     assert check.coverage["overlapping_steps"] > 0
     assert check.coverage["sold_out"] > 0
@@ -79,8 +81,8 @@ async def test_right_ones_are_safe(name: str, seed: int, server: Server, tmp_pat
 async def test_answers_that_the_scenario_is_about_need_not_be_drawn(server: Server, tmp_path: Path) -> None:
     """Its own programs would be sure to meet them; those that are drawn are measured by what they reached."""
     scenario = replace(shipped("last_ticket", 3), reaches=frozenset({Outcome.RETRYABLE}))
-    async with drawer_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as drawer:
-        check = await drawer.draw(scenario, unhurried(1))
+    async with judge_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as judge:
+        check = await judge.drive(scenario, STATEFUL, unhurried(1))
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
 
 
@@ -88,9 +90,9 @@ async def test_the_same_seed_draws_the_same_and_fails_the_same(server: Server, t
     """Same programs, same counts, same failure."""
     found = []
     for _ in range(2):
-        async with drawer_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as drawer:
-            check = await drawer.draw(shipped("last_ticket", 3), unhurried(5))
-            failure = drawer.heard.of(FailureKept)[-1].failure
+        async with judge_of(server, SPECIMENS.get("check_then_decrement").target, tmp_path) as judge:
+            check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(5))
+            failure = judge.heard.of(FailureKept)[-1].failure
         found.append((check.runs, check.coverage, failure.id, failure.scenario, failure.reproduction))
     assert found[0] == found[1]
 
@@ -108,9 +110,9 @@ async def test_known_mistakes_are_found_in_their_scenarios(
     name: str, scenario: str, law: str, server: Server, tmp_path: Path
 ) -> None:
     """Each in a failure of few operations that breaks the law again whenever it is run."""
-    async with drawer_of(server, SPECIMENS.get(name).target, tmp_path) as drawer:
-        check = await drawer.draw(shipped(scenario, 3), unhurried(1))
-        failure = drawer.heard.of(FailureKept)[-1].failure
+    async with judge_of(server, SPECIMENS.get(name).target, tmp_path) as judge:
+        check = await judge.drive(shipped(scenario, 3), STATEFUL, unhurried(1))
+        failure = judge.heard.of(FailureKept)[-1].failure
     assert check.verdict is Verdict.VIOLATED
     assert law in {violation.law for violation in check.violations}
     assert failure.preemptions <= 2
@@ -221,17 +223,17 @@ async def test_what_was_seen_once_is_a_violation_that_cannot_be_reproduced(
     server: Server, tmp_path: Path
 ) -> None:
     """It was seen, whatever the target does later; and that it does not happen again is said."""
-    async with drawer_of(server, OnlyOnce(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    async with judge_of(server, OnlyOnce(), tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1))
     assert check.verdict is Verdict.VIOLATED
-    assert all(kept.failure.reproduced == 0 for kept in drawer.heard.of(FailureKept))
-    assert any("cannot be reproduced" in notice.message for notice in drawer.heard.of(Noticed))
+    assert all(kept.failure.reproduced == 0 for kept in judge.heard.of(FailureKept))
+    assert any("cannot be reproduced" in notice.message for notice in judge.heard.of(Noticed))
 
 
 async def test_a_target_of_moods_is_inconclusive(server: Server, tmp_path: Path) -> None:
     """It did not break a law, and what it does next time is anybody's guess."""
-    async with drawer_of(server, Moody(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    async with judge_of(server, Moody(), tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1))
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("does not do the same when it is run again" in reason for reason in check.reasons)
 
@@ -239,20 +241,20 @@ async def test_a_target_of_moods_is_inconclusive(server: Server, tmp_path: Path)
 async def test_one_accident_is_no_mood(server: Server, tmp_path: Path) -> None:
     """Refused once while examples are walked again, of which the others are all alike."""
     counting = Counting()
-    async with drawer_of(server, counting, tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    async with judge_of(server, counting, tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1))
     assert check.verdict is Verdict.SAFE
     # Some of the last calls are walked again to see whether the target does the same.
-    async with drawer_of(server, Hiccup(after=-counting.left), tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), unhurried(1))
+    async with judge_of(server, Hiccup(after=-counting.left), tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1))
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
 
 
 async def test_the_tour_alone_sees_what_a_pass_needs(server: Server, tmp_path: Path) -> None:
     """However busy the machine: every operation accepted, stock that runs out, and an overlap."""
     hurried = Settings(seed=1, stateful_time=1e-6)
-    async with drawer_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as drawer:
-        check = await drawer.draw(shipped("anything", 3), hurried)
+    async with judge_of(server, SPECIMENS.get("guarded_update").target, tmp_path) as judge:
+        check = await judge.drive(shipped("anything", 3), STATEFUL, hurried)
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
     assert (check.runs, check.coverage["examples_left_out"]) == (2, 38)
 
@@ -260,8 +262,8 @@ async def test_the_tour_alone_sees_what_a_pass_needs(server: Server, tmp_path: P
 async def test_drawing_leaves_the_time_of_others_alone(server: Server, tmp_path: Path) -> None:
     """Where something was never reached it goes on, and not beyond the time that falls to the check."""
     brief = Settings(seed=1, stateful_time=300, share=1e-6)
-    async with drawer_of(server, Babbling(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), brief)
+    async with judge_of(server, Babbling(), tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, brief)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert check.runs == 2
 
@@ -271,9 +273,9 @@ async def test_what_only_the_tour_can_see_is_made_small_too(
 ) -> None:
     """Nothing that is drawn shows it, and yet no step is left that the failure does not need."""
     monkeypatch.setattr("harness.drawing.search.run_state_machine_as_test", lambda *_, **__: None)
-    async with drawer_of(server, Boasting(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("anything", 3), unhurried(1))
-        failure = drawer.heard.of(FailureKept)[-1].failure
+    async with judge_of(server, Boasting(), tmp_path) as judge:
+        check = await judge.drive(shipped("anything", 3), STATEFUL, unhurried(1))
+        failure = judge.heard.of(FailureKept)[-1].failure
     assert check.verdict is Verdict.VIOLATED
     assert sum(len(program.operations) for program in failure.scenario.programs()) == 1
     assert failure.reproduced == 10
@@ -282,9 +284,9 @@ async def test_what_only_the_tour_can_see_is_made_small_too(
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_what_the_tour_has_seen_is_drawn_again(seed: int, server: Server, tmp_path: Path) -> None:
     """So that Hypothesis can make it small, and says how it is drawn."""
-    async with drawer_of(server, Boasting(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("anything", 3), unhurried(seed))
-        failure = drawer.heard.of(FailureKept)[-1].failure
+    async with judge_of(server, Boasting(), tmp_path) as judge:
+        check = await judge.drive(shipped("anything", 3), STATEFUL, unhurried(seed))
+        failure = judge.heard.of(FailureKept)[-1].failure
     assert check.verdict is Verdict.VIOLATED
     assert check.runs == 1
     assert sum(len(program.operations) for program in failure.scenario.programs()) == 1
@@ -294,8 +296,8 @@ async def test_what_the_tour_has_seen_is_drawn_again(seed: int, server: Server, 
 
 async def test_answers_in_a_shape_of_its_own_are_inconclusive(server: Server, tmp_path: Path) -> None:
     """Nothing was ever accepted, and no example of that is a failure."""
-    async with drawer_of(server, Babbling(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("last_ticket", 3), Settings(seed=1, stateful_time=1))
+    async with judge_of(server, Babbling(), tmp_path) as judge:
+        check = await judge.drive(shipped("last_ticket", 3), STATEFUL, Settings(seed=1, stateful_time=1))
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("no operation succeeded" in reason for reason in check.reasons)
 
@@ -304,17 +306,17 @@ async def test_a_target_that_only_sells_is_driven_through_what_there_is(
     server: Server, tmp_path: Path
 ) -> None:
     """A free scenario asks it for nothing it never said it supports."""
-    async with drawer_of(server, OnlyReserves(), tmp_path) as drawer:
-        check = await drawer.draw(shipped("anything", 3), unhurried(1))
+    async with judge_of(server, OnlyReserves(), tmp_path) as judge:
+        check = await judge.drive(shipped("anything", 3), STATEFUL, unhurried(1))
     assert (check.verdict, check.reasons) == (Verdict.SAFE, ())
     assert {name for name in check.coverage if name.endswith("_accepted")} == {"reserve_accepted"}
 
 
 async def test_being_stopped_leaves_nothing_running(server: Server, tmp_path: Path) -> None:
     """A cancellation in the middle of drawing ends Hypothesis' thread too."""
-    async with drawer_of(server, OnlyReserves(), tmp_path) as drawer:
-        drawing = asyncio.create_task(drawer.draw(shipped("last_ticket", 3), unhurried(1)))
-        await asyncio.wait_for(drawer.heard.hear(CheckProgressed), 60)
+    async with judge_of(server, OnlyReserves(), tmp_path) as judge:
+        drawing = asyncio.create_task(judge.drive(shipped("last_ticket", 3), STATEFUL, unhurried(1)))
+        await asyncio.wait_for(judge.heard.hear(CheckProgressed), 60)
         drawing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drawing
