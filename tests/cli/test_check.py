@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.cli import main
-from tests.cli.commandline import OVERSELL, environment, oversell
+from tests.cli.commandline import OVERSELL, carrying, environment, oversell
 from tests.turns import await_end
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_an_interrupted_run_leaves_a_verdict_and_nothing_running(
         interrupt(running)
         said = communicate(running)
         assert running.returncode == 3, said
-        assert _carrying(mark) == {}
+        assert carrying(mark) == {}
     assert "oversell: interrupted." in said
     assert _verdict(tmp_path)["verdict"] == "inconclusive"
     assert any("interrupted" in reason for reason in _verdict(tmp_path)["reasons"])
@@ -143,9 +143,9 @@ def test_a_run_interrupted_twice_leaves_nothing_running(tmp_path: Path) -> None:
         once(running)
         said = communicate(running)
         assert running.returncode == 3, said
-        for pid in _carrying(mark):
+        for pid in carrying(mark):
             await_end(pid)
-        assert _carrying(mark) == {}
+        assert carrying(mark) == {}
     assert _verdict(tmp_path)["verdict"] == "inconclusive"
 
 
@@ -164,7 +164,7 @@ def endless_run(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         assert running.stderr is not None
         # From this line on Postgres is up.
         assert any(line.startswith("checks") for line in running.stderr)
-        assert len(_carrying(mark)) > 1
+        assert len(carrying(mark)) > 1
         try:
             yield running, mark
         finally:
@@ -174,18 +174,6 @@ def endless_run(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def communicate(running: subprocess.Popen[str]) -> str:
     """Wait for the end and return what was said on standard error."""
     return running.communicate(timeout=30)[1]
-
-
-def _carrying(mark: str) -> dict[int, str]:
-    """Return the processes that inherited this mark in their environment, zombies left out."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (process / "environ").read_bytes():
-                found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue
-    return found
 
 
 def _verdict(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 
 from harness.cli import main
-from tests.cli.commandline import OVERSELL, environment, oversell
+from tests.cli.commandline import OVERSELL, carrying, environment, oversell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def test_an_interrupted_check_leaves_nothing_running(tmp_path: Path) -> None:
         os.killpg(running.pid, signal.SIGINT)
         said = running.communicate(timeout=60)[1]
         assert running.returncode == 3, said
-        assert carrying(mark) == []
+        assert carrying(mark) == {}
     document = json.loads((tmp_path / ".oversell/runs/latest/verdict.json").read_text())
     assert document["verdict"] == "inconclusive"
     assert any("interrupted" in reason for reason in document["reasons"])
@@ -193,13 +193,3 @@ def endless_night(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
-
-
-def carrying(mark: str) -> list[str]:
-    """Return the processes that inherited this mark in their environment, zombies left out."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark.encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-    return found
