@@ -10,12 +10,19 @@ import pytest
 from docs.generate import INTERLEAVINGS
 from docs.interleavings import NOT_SHOWN, interleaving
 from harness.specimens import SPECIMENS
+from tests.driving.judging import shipped
 
 if TYPE_CHECKING:
     from harness.postgres import Server
 
 STORED: dict[str, dict[str, Any]] = json.loads(INTERLEAVINGS.read_text("utf-8"))
 AGAIN = "run python docs/generate.py --interleavings --only {}"
+
+
+def clients_of(scenario: str) -> set[str]:
+    """Return who there is in a scenario for two or three buyers."""
+    phases = [phase for buyers in (2, 3) for phase in shipped(scenario, buyers).phases]
+    return {program.client for phase in phases for program in phase.programs}
 
 
 def test_every_mistake_has_an_interleaving_or_a_reason_for_none() -> None:
@@ -33,6 +40,8 @@ def test_every_mistake_has_an_interleaving_or_a_reason_for_none() -> None:
         else:
             assert shown["law"] in mistake.laws, AGAIN.format(name)
             assert {step["client"] for step in shown["steps"]} <= set(shown["clients"])
+            others = {line.partition(":")[0] for line in shown["before"] + shown["after"]}
+            assert {*shown["clients"], *others} <= clients_of(shown["scenario"]), AGAIN.format(name)
 
 
 @pytest.mark.parametrize("name", ["naive", "locks_asked_first", "cancel_twice"])
