@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _BESIDE_OTHERS = 0.5
 """Share of the time for a night of drawing, where other engines want theirs."""
-_BESIDES = 60.0
-"""Seconds for what is no drawing: starting, stopping, and making failures small."""
 
 
 @click.command("check", help=__doc__)
@@ -49,6 +47,8 @@ def plan(chosen: dict[str, Any]) -> Plan:
     :raises UsageError: when a scenario, engine, law or target is named that does not exist, or examples are
         to be kept where nothing can be.
     """
+    from harness.driving.runner import BESIDES
+
     made = plan_of(
         chosen,
         engines=["stateful"] if chosen["reproduce"] else chosen["engine"],
@@ -66,7 +66,7 @@ def plan(chosen: dict[str, Any]) -> Plan:
     return replace(
         made,
         settings=replace(made.settings, stateful_time=each),
-        max_time=chosen["max_time"] + _BESIDES,
+        max_time=chosen["max_time"] + BESIDES,
     )
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _NO_BOUND = 10**9
 """Schedules: here only the time counts, unless somebody says otherwise."""
-_BESIDES = 60.0
-"""Seconds for what is no exploring: starting, stopping, and making failures small."""
 
 
 @click.command("explore", help=__doc__)
@@ -48,6 +46,8 @@ COMMAND = explore
 
 def _plan(chosen: dict[str, Any]) -> Plan:
     """Return the plan: the time is shared out among the scenarios, and starting and stopping come on top."""
+    from harness.driving.runner import BESIDES
+
     plan = plan_of(
         chosen,
         engines=("explore",),
@@ -58,5 +58,5 @@ def _plan(chosen: dict[str, Any]) -> Plan:
     )
     each = chosen["max_time"] / len(plan.scenarios)
     return replace(
-        plan, settings=replace(plan.settings, explore_time=each), max_time=chosen["max_time"] + _BESIDES
+        plan, settings=replace(plan.settings, explore_time=each), max_time=chosen["max_time"] + BESIDES
     )

@@ -42,8 +42,6 @@ _MORE = 3
 """Times as many examples are walked where something was not reached."""
 _LONGER = 5
 """And times as many seconds, at most."""
-_OF_SHARE = 0.8
-"""Of the time that falls to a check, what drawing may take; the rest is for what comes after it."""
 _AT_ONCE = (Switch(1, 0), Switch(1, 0))
 """Both have begun before either goes on."""
 _REMEMBERED, _EVERY = 5, 4
@@ -133,7 +131,7 @@ class Search:
         coverage = self.tally.coverage
         missing = not coverage["overlapping_steps"] or any(doubts(coverage, self.vocabulary))
         most = None if self.examples is None else self.examples * (_MORE if missing else 1)
-        limit = min(self.seconds * (_LONGER if missing else 1), self.share * _OF_SHARE)
+        limit = min(self.seconds * (_LONGER if missing else 1), self.share)
         self.cut = time.monotonic() - self._begun > limit
         if self.cut or (most is not None and self.tally.runs >= most):
             raise StoppedError

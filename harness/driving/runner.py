@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from harness.model.events import Event, Listener
     from harness.postgres import Server
 
-_SHARE = 0.7
-"""How much of a check's time its engine may use up: copying, starting and ending its target take time too."""
+BESIDES = 60.0
+"""Seconds for what no engine does: copying, starting and ending targets, making failures small. Less where
+there is little time."""
+_MOST_BESIDES = 0.3
+"""The largest part of what is left that is kept for it."""
 
 Copies: TypeAlias = "Callable[[str], AbstractAsyncContextManager[str]]"
 """Makes the database of one check by a label, and yields its URL."""
@@ -74,7 +77,7 @@ class Plan:
             target=self.target,
             name=self.target_name,
             folder=folder,
-            settings=replace(self.settings, share=_SHARE * left / checks),
+            settings=replace(self.settings, share=(left - min(BESIDES, _MOST_BESIDES * left)) / checks),
             laws=self.laws,
         )
 
