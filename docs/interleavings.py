@@ -5,8 +5,8 @@ two buyers (three, where two show nothing), makes the first schedule small that 
 break, and writes what came of it to ``interleavings.json``. From that the page of the specimens is made, and
 needs no database. ``--only NAME``, repeatable, does so for some and leaves the rest of the file as it is.
 
-No time, no id and no order of a set is in the file: whoever does it again gets the same, and a test does for a
-few. What the run decides may differ: whom Postgres ends in a deadlock, the order of random ids, and what
+No time, no id and no order of a set is in the file: whoever does it again gets the same, and a test does for
+a few. What the run decides may differ: whom Postgres ends in a deadlock, the order of random ids, and what
 happens by the clock or after the answer.
 """
 
