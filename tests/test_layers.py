@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 FILES = sorted((ROOT / "harness").rglob("*.py"))
 
-PURE = {"model", "laws"}
+PURE = {"model", "laws", "load", "contract"}
 PURE_MODULES = {
     "__future__",
     "bisect",
@@ -32,11 +32,17 @@ PURE_MODULES = {
     "harness.catalogue",
     "harness.errors",
     "harness.laws",
+    "harness.contract",
+    "harness.load",
     "harness.model",
     "heapq",
     "itertools",
+    "json",
+    "msgpack",
     "operator",
+    "struct",
     "typing",
+    "urllib.parse",
 }
 """What a pure room may import when it runs. Anything that is not listed is taken to do I/O."""
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}

@@ -1,0 +1,1 @@
+"""Operations as HTTP requests, and responses as answers, as ``docs/service.md`` has them. Pure."""

@@ -1,0 +1,68 @@
+"""What a buyer does on one visit, as a pure generator: it yields operations and is sent answers.
+
+So a behaviour knows neither Locust nor HTTP, and can be tried without either::
+
+    def _visit(visit: Visit) -> Steps:
+        answer = yield Reserve(ticket=visit.ticket, person=visit.person)
+        if answer.outcome is Outcome.ACCEPTED: ...
+
+Yielding several operations in one tuple asks for them at the same moment, on connections of their own; what
+is sent back is then a tuple of answers in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from harness.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from harness.model import Feature, Operation
+
+Steps: TypeAlias = "Generator[Operation | tuple[Operation, ...], Any, None]"
+"""Operations out, answers in. A visit ends early when an outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who comes, and for what."""
+
+    ticket: str
+    """The scenario's name of a ticket type that is on sale."""
+    person: str
+    """Nobody else in the run has this name."""
+    luck: Random
+    """Seeded by the run's seed, the worker and the visit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Something that buyers do."""
+
+    name: str
+    doc: str
+    needs: frozenset[Feature]
+    """What the target must support."""
+    fits: frozenset[Feature]
+    """It belongs to scenarios that need all of these, and is left out of others unless it is named."""
+    visit: Callable[[Visit], Steps]
+
+
+BEHAVIOURS: Catalogue[Behaviour] = Catalogue("behaviour", "harness.load.behaviours", "BEHAVIOUR")
+
+
+def behaviours_for(needs: frozenset[Feature], supports: frozenset[Feature]) -> dict[str, int]:
+    """Return the behaviours that fit a scenario, each with weight 1, in alphabetical order.
+
+    :param needs: what the scenario needs.
+    :param supports: what the target can do.
+    """
+    return {
+        behaviour.name: 1
+        for behaviour in BEHAVIOURS.entries.values()
+        if behaviour.fits <= needs and behaviour.needs <= supports
+    }
