@@ -6,7 +6,8 @@ length as four bytes, big endian, then MessagePack. Between master and workers t
 Locust's own custom messages of the name :data:`NAME`, so that nothing but Locust's port has to be open.
 
 Down go :class:`Planned`, :class:`Opened`, :class:`Taken` and :class:`Stop`; up go :class:`Hello`,
-:class:`Chunk`, :class:`Ended`, :class:`Workers`, :class:`Stats` and :class:`Trouble`; both ways :class:`Clock`.
+:class:`Chunk`, :class:`Ended`, :class:`Workers`, :class:`Stats` and :class:`Trouble`; both ways goes
+:class:`Clock`.
 
 Records are sent in numbered chunks. A worker keeps a chunk until it is told that it is safe, and lets its
 buyers wait while too many are not; after its last it says how many there were. So memory is bounded, and what
