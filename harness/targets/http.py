@@ -11,32 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
 
-from harness.model import (
-    Answer,
-    Cancel,
-    ChangeCapacity,
-    Confirm,
-    Expire,
-    Feature,
-    Hold,
-    JoinWaitlist,
-    LeaveWaitlist,
-    Outcome,
-    Proof,
-    ReadAvailability,
-    ReadNotice,
-    ReadSales,
-    Refund,
-    Release,
-    Reserve,
-    ReserveGroup,
-)
+from harness.contract.answers import NOTHING_NAMED, answer_of, read_answer, read_json
+from harness.contract.requests import request_for
+from harness.model import Answer, Expire, Feature, Outcome, Proof, ReadNotice, Reserve
 from harness.postgres import connect
 from harness.targets import _ticketing
-from harness.targets._http_answers import number_in, read_answer, read_json
 from harness.targets._http_client import Address, BrokenConnectionError, HttpConnection
 from harness.targets._http_live import LiveNumbers
 from harness.targets._kind import Kind
@@ -47,6 +28,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from harness.contract.requests import Ids
     from harness.model import Books, Gate, Operation, TicketType
 
 SUPPORTS = frozenset(Feature) - {Feature.QUANTITY}
@@ -156,72 +138,33 @@ class HttpClient:
 
     async def _perform(self, sale: _ticketing.Sale, operation: Operation, gate: Gate) -> Answer:
         event, ticket = sale.event_of[operation.ticket], sale.tickets[operation.ticket]
-        person = operation.person
-        wanted = {"eventId": event, "ticketId": ticket}
         match operation:
-            case Reserve():
-                return await self._reserve(wanted | _person(person), operation.proof, gate)
-            case Cancel():
-                path = _path("rsvp", operation.reservation, userId=person)
-                return await self._do("DELETE", path, gate, 200, 204)
-            case ReadAvailability():
-                return await self._availability(event, ticket, gate)
-            case Hold():
-                return await self._do("POST", "/api/holds", gate, 201, body=wanted | {"userId": person})
-            case Confirm():
-                paid = {name: _person(person)[name] for name in ("name", "email")}
-                return await self._do("POST", _path("holds", operation.hold, "confirm"), gate, 201, body=paid)
-            case Release():
-                return await self._do("DELETE", _path("holds", operation.hold), gate, 200, 204)
             case Expire():
-                return await self._expire(ticket, person, gate)
-            case ReserveGroup():
-                members = [_person(member) for member in operation.members]
-                return await self._do(
-                    "POST", "/api/group-rsvps", gate, 201, body=wanted | {"members": members}
-                )
-            case JoinWaitlist():
-                return await self._do("POST", "/api/waitlist", gate, 201, body=wanted | _person(person))
-            case LeaveWaitlist():
-                path = _path("events", str(event), "waitlist", person, ticketId=ticket)
-                return await self._do("DELETE", path, gate, 200, 204)
-            case ChangeCapacity():
-                path = _path("tickets", ticket, "capacity")
-                return await self._do("PUT", path, gate, 200, body={"capacity": operation.capacity})
-            case Refund():
-                return await self._do("POST", _path("rsvp", operation.reservation, "refund"), gate, 200, 201)
+                return await self._expire(ticket, operation.person, gate)
             case ReadNotice():
                 return await self._numbers.read(event, ticket, gate)
-            case ReadSales():
-                return await self._sales(ticket, gate)
+            case Reserve(proof=proof) if proof is not Proof.NONE:
+                uploaded = await self._upload(proof, gate)
+                if isinstance(uploaded, Answer):
+                    return uploaded
+                return await self._ask(operation, (str(event), ticket), gate, proof_url=uploaded)
+        return await self._ask(operation, (str(event), ticket), gate)
 
-    async def _do(
-        self,
-        method: str,
-        path: str | None,
-        gate: Gate,
-        *accepted: int,
-        body: Mapping[str, Any] | None = None,
+    async def _ask(
+        self, operation: Operation, ids: Ids, gate: Gate, *, proof_url: str | None = None
     ) -> Answer:
-        """Send one request; ``path`` is ``None`` when there is nothing to ask about."""
-        if path is None:
-            return Answer(Outcome.INVALID, detail="an earlier answer named nothing to do this with")
+        """Do what a single request asks for."""
+        request = request_for(operation, ids, proof_url=proof_url)
+        if request is None:
+            return NOTHING_NAMED
         response = await self._http.request(
-            method,
-            path,
+            request.method,
+            request.path,
             gate=gate,
-            headers=None if body is None else _JSON,
-            body=b"" if body is None else json.dumps(body).encode(),
+            headers=None if request.body is None else _JSON,
+            body=b"" if request.body is None else json.dumps(request.body).encode(),
         )
-        return read_answer(response, *accepted)
-
-    async def _reserve(self, fields: dict[str, Any], proof: Proof, gate: Gate) -> Answer:
-        if proof is not Proof.NONE:
-            uploaded = await self._upload(proof, gate)
-            if isinstance(uploaded, Answer):
-                return uploaded
-            fields["paymentProofUrl"] = uploaded
-        return await self._do("POST", "/api/rsvp", gate, 201, body=fields)
+        return answer_of(operation, ids, request, response.status, response.body)
 
     async def _upload(self, proof: Proof, gate: Gate) -> str | Answer:
         """Return the proof's URL, or the answer with which the purchase ends."""
@@ -238,31 +181,12 @@ class HttpClient:
             headers=headers,
             body=body,
         )
-        answer = read_answer(response, 201, 200)
-        url = read_json(response).get("paymentProofUrl")
+        answer = read_answer(response.status, response.body, (201, 200))
+        url = read_json(response.body).get("paymentProofUrl")
         if answer.outcome is Outcome.ACCEPTED and isinstance(url, str):
             return url
         if answer.outcome is Outcome.ACCEPTED:
             return Answer(Outcome.INVALID, detail="the upload's answer names no paymentProofUrl")
-        return answer
-
-    async def _availability(self, event: int, ticket: str, gate: Gate) -> Answer:
-        response = await self._http.request("GET", f"/api/events/{event}/availability", gate=gate)
-        answer = read_answer(response, 200)
-        tickets = read_json(response).get("tickets")
-        for each in tickets if isinstance(tickets, list) else ():
-            if isinstance(each, dict) and each.get("ticketId") == ticket:
-                return Answer(answer.outcome, remaining=number_in(each, "available"))
-        return answer
-
-    async def _sales(self, ticket: str, gate: Gate) -> Answer:
-        response = await self._http.request(
-            "GET", f"{_path('tickets', ticket, 'sales')}?bucket=day", gate=gate
-        )
-        answer = read_answer(response, 200)
-        sales = read_json(response).get("sales")
-        if answer.outcome is Outcome.ACCEPTED and isinstance(sales, list):
-            return Answer(Outcome.ACCEPTED, sold=number_in(sales[-1], "standing") if sales else 0)
         return answer
 
     async def _expire(self, ticket: str, person: str, gate: Gate) -> Answer:
@@ -271,19 +195,8 @@ class HttpClient:
             self._clock = await connect(self._database)
         await gate()
         await _ticketing.run_out(self._clock, ticket, person)
-        return read_answer(await self._http.request("POST", "/api/holds/expire"), 200, 204)
-
-
-def _path(collection: str, name: str | None, *rest: str, **query: str) -> str | None:
-    """Return the path of one thing; ``None`` when nobody has told its name."""
-    if name is None:
-        return None
-    path = "/".join(("/api", collection, *(quote(part, safe="") for part in (name, *rest))))
-    return f"{path}?{urlencode(query)}" if query else path
-
-
-def _person(person: str) -> dict[str, Any]:
-    return {"userId": person, "name": person, "email": f"{person}@example.com"}
+        response = await self._http.request("POST", "/api/holds/expire")
+        return read_answer(response.status, response.body, (200, 204))
 
 
 def _multipart(name: str, kind: str, content: bytes) -> bytes:
