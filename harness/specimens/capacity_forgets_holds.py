@@ -49,8 +49,8 @@ SPECIMEN = Specimen(
     target=CapacityForgetsHolds(),
     mistake=Mistake(
         laws=frozenset({"no_oversell"}),
-        scenario="anything",
-        engine="stateful",
+        scenario="capacity_lowered_under_holds",
+        engine="explore",
         source="a third state added to two: CWE-372, incomplete internal state distinction",
     ),
 )
