@@ -176,6 +176,8 @@ class Bench:
                         scenario=self._scenario,
                         start=lambda url: started(resolve(spec), url, Path(folder)),
                         target=spec,
+                        implementation=resolve(spec),
+                        folder=Path(folder),
                         database=database,
                         settings=Settings(rounds=rounds, seed=seed),
                         tally=tally,

@@ -30,13 +30,13 @@ OUTPUT = ("scenarios", "runs", "json", "quiet", "verbose", "color")
 def plan_of(chosen: dict[str, Any], *, engines: Sequence[str], **settings: Any) -> Plan:
     """Return what to drive and how.
 
-    :param engines: names of the engines; all of them when there are none.
+    :param engines: names of the engines; when there are none, those that drive by default.
     :param settings: of the engines, beyond those that both commands have; ``None`` leaves the default.
     :raises UsageError: when a scenario, engine, law or target is named that does not exist.
     """
     from harness.cli._choices import known_scenarios
     from harness.driving.scenarios import choose_scenarios
-    from harness.engines import ENGINES, Plan, Settings
+    from harness.engines import ENGINES, Plan, Settings, default_engines
     from harness.laws import LAWS
     from harness.targets import resolve
 
@@ -52,7 +52,7 @@ def plan_of(chosen: dict[str, Any], *, engines: Sequence[str], **settings: Any) 
         target=resolve(chosen["target"]),
         spec=chosen["target"],
         scenarios=scenarios,
-        engines=tuple(ENGINES.get(name) for name in engines) or tuple(ENGINES.entries.values()),
+        engines=tuple(ENGINES.get(name) for name in engines) or default_engines(),
         asked_for=frozenset(chosen["scenario"]),
         laws=tuple(LAWS.get(name).name for name in chosen["law"]) or None,
         settings=Settings(**{name: value for name, value in settings.items() if value is not None}),

@@ -79,7 +79,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
     from harness.content import content
     from harness.driving.scenarios import load_scenarios
     from harness.driving.selftest import SelftestPlan
-    from harness.engines import ENGINES, Settings
+    from harness.engines import ENGINES, Settings, default_engines
     from harness.specimens import SPECIMENS
 
     if chosen["quick"] and chosen["engine"]:
@@ -96,7 +96,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         specimens=tuple(SPECIMENS.get(name) for name in dict.fromkeys(chosen["specimen"]))
         or tuple(SPECIMENS.entries.values()),
         engines=tuple(ENGINES.get(name) for name in dict.fromkeys(chosen["engine"]))
-        or tuple(ENGINES.entries.values()),
+        or default_engines(),
         known_engines=frozenset(ENGINES.entries),
         scenarios=load_scenarios([content("scenarios")]),
         settings=effort,

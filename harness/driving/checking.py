@@ -71,6 +71,8 @@ async def check(
                     scenario=scenario,
                     start=lambda url: started(subject.target, url, subject.folder),
                     target=subject.name,
+                    implementation=subject.target,
+                    folder=subject.folder,
                     supports=subject.target.supports,
                     database=url,
                     settings=subject.settings,

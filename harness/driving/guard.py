@@ -70,6 +70,10 @@ class _Guarded:
     def __init__(self, running: Running) -> None:
         self._running = running
 
+    def __getattr__(self, name: str) -> Any:
+        """Return what a target offers beyond the protocol, as it is."""
+        return getattr(self._running, name)
+
     async def connect(self, name: str) -> Client:
         return await _bounded("connecting a client", lambda: self._running.connect(name), _CALL_TIMEOUT)
 

@@ -27,6 +27,7 @@ class Script:
 
     name: str = "script"
     doc: str = __doc__ or ""
+    by_default: bool = False
     accepted: int | None = None
     """How many succeeded; ``None`` until every promise has ended."""
 

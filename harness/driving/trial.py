@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from harness.load.plan import LoadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,8 @@ class Settings:
     are let must come to an end within it, so that every check has its turn."""
     until: tuple[str, ...] | None = None
     """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
+    load: LoadSettings = field(default_factory=LoadSettings)
+    """What a swarm does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,10 @@ class Trial:
     """Starts the target on a database URL: the check's own, or one that leads there another way."""
     target: str
     """What ``--target`` was given."""
+    implementation: Target
+    """The target itself, for what it says of itself: an engine starts it by :attr:`start`."""
+    folder: Path
+    """The run folder, where logs go and whatever else is kept."""
     supports: frozenset[Feature] = frozenset()
     """What the target can do."""
     database: str
@@ -92,6 +100,10 @@ class Engine(Protocol):
     @property
     def doc(self) -> str:
         """Its documentation page."""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether it is among those that drive when nobody names any."""
 
     def crowd(self, settings: Settings) -> int | None:
         """Return for how many buyers a scenario is made; ``None`` for as many as the scenario says."""

@@ -49,6 +49,7 @@ class Burst:
 
     name: str = "burst"
     doc: str = __doc__ or ""
+    by_default: bool = True
 
     def crowd(self, settings: Settings) -> int | None:
         """Take the scenario's own crowd unless somebody asks for another."""

@@ -38,6 +38,7 @@ class Explore:
 
     name: str = "explore"
     doc: str = __doc__ or ""
+    by_default: bool = True
 
     def crowd(self, settings: Settings) -> int | None:
         """Take two buyers unless somebody asks for more: most races need no third."""

@@ -54,6 +54,7 @@ class Stateful:
 
     name: str = "stateful"
     doc: str = __doc__ or ""
+    by_default: bool = True
 
     def crowd(self, settings: Settings) -> int | None:
         """Take three clients unless somebody asks for more."""

@@ -46,6 +46,33 @@ class CheckProgressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadProgressed:
+    """How a swarm goes, twice a second."""
+
+    scenario: str
+    seconds: float
+    """Since the load began."""
+    of: float
+    """Seconds of load there will be."""
+    users: int
+    sales: int
+    """How many sales were opened."""
+    sold: int | None
+    """Of the newest sale, over all ticket types; ``None`` when nobody can say."""
+    remaining: int | None
+    rate: float
+    """Requests per second, lately."""
+    failures: int
+    """Requests that failed, as Locust counts them: a true refusal is none."""
+    commits: int
+    """Commits judged so far."""
+    lag_seconds: float | None
+    """How far behind the newest commit the audit is; ``None`` when not every commit is audited."""
+    median_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceKept:
     """A run broke a law for the first time; this is what it left."""
 
@@ -99,6 +126,7 @@ Event: TypeAlias = (
     RunStarted
     | CheckStarted
     | CheckProgressed
+    | LoadProgressed
     | EvidenceKept
     | FailureKept
     | CheckFinished

@@ -18,7 +18,7 @@ from harness.cli._hands import Worker, hands_of
 from harness.content import content
 from harness.driving.scenarios import load_scenarios
 from harness.driving.selftest import Selftest, SelftestPlan
-from harness.engines import ENGINES, Settings
+from harness.engines import ENGINES, Settings, default_engines
 from harness.errors import InconclusiveError
 from harness.model import Check, Verdict, Violation
 from harness.model.events import Event, EvidenceKept
@@ -208,7 +208,7 @@ async def test_a_quick_one_takes_the_engine_a_mistake_names(bench: Bench) -> Non
     matrix = await bench.matrix(
         specimen("wrong", Naive(), "no_oversell", engine="explore"),
         specimen("right", Atomic()),
-        engines=tuple(ENGINES.entries.values()),
+        engines=default_engines(),
         quick=True,
     )
     wrong, right = matrix.rows
@@ -465,7 +465,7 @@ def test_the_real_thing(tmp_path: Path) -> None:
     assert json.loads((latest / "selftest.json").read_text()) == document
     assert "| naive |" in (latest / "selftest.md").read_text()
     assert all((latest / cell["evidence"]).is_file() for cell in killed(document))
-    assert f"/{len(names) * (len(ENGINES.entries) + 1)}] naive / burst" in done.stderr
+    assert f"/{len(names) * (len(default_engines()) + 1)}] naive / burst" in done.stderr
 
 
 def killed(document: Mapping[str, Any]) -> list[dict[str, Any]]:

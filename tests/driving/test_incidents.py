@@ -57,6 +57,8 @@ async def driven(
                 scenario=scenario,
                 start=lambda url: started(target, url, folder),
                 target=target.name,
+                implementation=target,
+                folder=folder,
                 database=database,
                 settings=Settings(**settings),
                 tally=tally,

@@ -35,6 +35,7 @@ class Then:
     happens: Callable[[Trial], Awaitable[Any]]
     name: str = "burst"
     doc: str = ""
+    by_default: bool = True
 
     def crowd(self, settings: Settings) -> int | None:
         return BURST.crowd(settings)

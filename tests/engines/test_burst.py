@@ -233,6 +233,8 @@ async def running_trial(
             scenario=scenario,
             start=lambda url: target.start(url, NOWHERE),
             target=target.name,
+            implementation=target,
+            folder=NOWHERE,
             database=database,
             settings=Settings(rounds=2, operation_timeout=timeout),
             tally=Tally(scenario=scenario, engine="burst", laws=None, listen=heard),

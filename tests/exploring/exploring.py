@@ -43,6 +43,8 @@ class Explorer:
                 await EXPLORE.drive(
                     Trial(
                         target=self.target.name,
+                        implementation=self.target,
+                        folder=self.folder,
                         scenario=scenario,
                         start=lambda url: started(self.target, url, self.folder),
                         database=database,
