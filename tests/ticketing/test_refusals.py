@@ -9,8 +9,10 @@ import pytest
 
 from harness.ticketing import (
     DuplicateRsvpError,
+    HoldExpiredError,
     InvalidRsvpError,
     NotFoundError,
+    NotOwnerError,
     RetryableError,
     SaleClosedError,
     SoldOutError,
@@ -29,6 +31,8 @@ from harness.ticketing.refusals import refusals
         ("OS003", SaleClosedError, "sale_closed"),
         ("OS004", InvalidRsvpError, "invalid"),
         ("OS005", NotFoundError, "not_found"),
+        ("OS006", NotOwnerError, "not_owner"),
+        ("OS007", HoldExpiredError, "hold_expired"),
         ("22003", InvalidRsvpError, "invalid"),
         ("40001", RetryableError, "retryable"),
         ("40P01", RetryableError, "retryable"),
