@@ -1,7 +1,7 @@
 """What the contract has no single request for is refused rather than asked for in part.
 
-The requests themselves are held against the documentation in ``tests/targets/test_http_answers.py``, by what a
-server is sent.
+The requests themselves are held against the documentation in ``tests/targets/test_http_answers.py``, by what
+a server is sent.
 """
 
 from __future__ import annotations
