@@ -95,8 +95,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
     return SelftestPlan(
         specimens=tuple(SPECIMENS.get(name) for name in dict.fromkeys(chosen["specimen"]))
         or tuple(SPECIMENS.entries.values()),
-        engines=tuple(ENGINES.get(name) for name in dict.fromkeys(chosen["engine"]))
-        or default_engines(),
+        engines=tuple(ENGINES.get(name) for name in dict.fromkeys(chosen["engine"])) or default_engines(),
         known_engines=frozenset(ENGINES.entries),
         scenarios=load_scenarios([content("scenarios")]),
         settings=effort,
