@@ -5,9 +5,9 @@ Between engine and that process lies a TCP connection on this machine, on which 
 length as four bytes, big endian, then MessagePack. Between master and workers the same messages travel as
 Locust's own custom messages of the name :data:`NAME`, so that nothing but Locust's port has to be open.
 
-Down go :class:`Planned`, :class:`Opened`, :class:`Taken` and :class:`Stop`; up go :class:`Hello`,
-:class:`Chunk`, :class:`Ended`, :class:`Workers`, :class:`Stats` and :class:`Trouble`; both ways goes
-:class:`Clock`.
+Down go :class:`Planned`, :class:`Opened`, :class:`Taken`, :class:`Live`, :class:`Refused` and :class:`Stop`;
+up go :class:`Hello`, :class:`Chunk`, :class:`Ended`, :class:`Workers`, :class:`Stats` and :class:`Trouble`;
+both ways goes :class:`Clock`.
 
 Records are sent in numbered chunks. A worker keeps a chunk until it is told that it is safe, and lets its
 buyers wait while too many are not; after its last it says how many there were. So memory is bounded, and what
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from struct import Struct
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_args
 
 import msgpack
 
@@ -153,13 +153,43 @@ class Stop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The process must not take part: it is of another version, or another engine's. It goes at once."""
+
+    type: ClassVar[str] = "refused"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How the books stand, twice a second, for the tab on Locust's own page."""
+
+    type: ClassVar[str] = "live"
+    tickets: dict[str, dict[str, int]]
+    """By the name of a ticket type: ``initial``, ``remaining``, ``sold`` and ``held``."""
+    numbers: dict[str, float]
+    """Anything else worth seeing, by what it is called there: ``commits audited``, ``lag (s)`` ..."""
+    note: str = ""
+    """One line, when there is something to say: a law that was broken, or why the audit is only sampled."""
+
+
 Message: TypeAlias = (
-    Hello | Planned | Opened | Chunk | Taken | Ended | Clock | Workers | Stats | Trouble | Stop
+    Hello
+    | Planned
+    | Opened
+    | Chunk
+    | Taken
+    | Ended
+    | Clock
+    | Workers
+    | Stats
+    | Trouble
+    | Stop
+    | Refused
+    | Live
 )
-_KINDS: dict[str, type[Any]] = {
-    kind.type: kind
-    for kind in (Hello, Planned, Opened, Chunk, Taken, Ended, Clock, Workers, Stats, Trouble, Stop)
-}
+_KINDS: dict[str, type[Any]] = {kind.type: kind for kind in get_args(Message)}
 
 
 class NoMessageError(ValueError):
