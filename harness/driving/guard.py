@@ -15,7 +15,7 @@ from harness.driving.shapes import fault_of_books
 from harness.errors import OversellError, TargetFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -65,10 +65,12 @@ async def _entered(
 
 
 class _Guarded:
-    """A running target whose faults are its own."""
+    """A running target whose faults are its own. It has ``ticket_ids`` where the target has."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
+        if callable(getattr(running, "ticket_ids", None)):
+            self.ticket_ids = self._ticket_ids
 
     def __getattr__(self, name: str) -> Any:
         """Return what a target offers beyond the protocol, as it is."""
@@ -85,6 +87,15 @@ class _Guarded:
         if fault := fault_of_books(books):
             raise TargetFailedError(fault)
         return cast("Books", books)
+
+    def _ticket_ids(self, sale: Any) -> Mapping[str, str]:
+        try:
+            named = self._running.ticket_ids(sale)  # type: ignore[attr-defined]  # others need not have it
+            return {str(identity): str(name) for identity, name in named.items()}
+        except Exception as error:
+            raise TargetFailedError(
+                f"the target failed while saying what its tables call a ticket type: {describe(error)}"
+            ) from error
 
 
 async def _bounded(doing: str, call: Callable[[], Awaitable[T]], timeout: float) -> T:

@@ -1,14 +1,15 @@
-"""The replica: a target's books, rebuilt from the transactions that it committed.
+"""The replica: the books of a target's sales, rebuilt from the transactions that it committed.
 
-Pure. It is told of one transaction after the other and keeps, for the ticket types of one sale, the counters
-of its stock tables and the rows of what buyers have. After each it can show the books as of that commit.
+Pure. It is told of one transaction after the other and keeps an :class:`Account` of every ticket type that is
+mentioned: its counters, and what buyers have of it. Totals are kept up to date with every change, so that a
+commit costs as much as it changed, however much was sold before; rows are remembered, so that the books as of
+a commit can be shown, as long as there are not too many.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import InconclusiveError
 from harness.model import Books, Entry, Stock
@@ -16,132 +17,299 @@ from harness.model.ledger import Standing
 from harness.postgres.pgoutput import ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from harness.model import Commit
     from harness.model.ledger import Ledger, RowsTable, StockTable
     from harness.postgres.pgoutput import Change, Row, Transaction
+
+MOST_ROWS = 10_000
+"""Rows of one ticket type that are remembered; where there are more, only their totals are."""
+_MOST_STRANGERS = 200
+"""Ticket types that nobody asked about and that are kept all the same: a sale may be about to be followed."""
+_MOST_LINES = 8
+"""Changed rows of one commit that are told one by one."""
 
 
 class UnreadableLedgerError(InconclusiveError):
     """The log does not say what the target's description promised."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class Claim(NamedTuple):
     """What one row gives somebody."""
 
-    ticket: str
+    standing: Standing
     person: str
     quantity: int
-    standing: Standing
+    reservation: str | None
+    place: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.quantity} {self.standing}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class Account:
+    """One ticket type, as of the last transaction."""
+
+    identity: str
+    """What the target's tables call it."""
+    numbers: tuple[int | None, int | None, int | None] = (None, None, None)
+    """The counters of what remains and what was sold, and the capacity; ``None`` where none is kept."""
+    capacities: tuple[int, ...] = ()
+    """Every capacity that it has had."""
+    units: int = 0
+    """Units sold, counted in the rows."""
+    held: int = 0
+    empty: int = 0
+    """Rows of zero or fewer units that count as sold."""
+    rows: dict[Claim, int] | None = field(default_factory=dict)
+    """What buyers have, and how often; in the order of the commits. ``None``: there were too many."""
+
+    def add(self, claim: Claim) -> None:
+        """Take in a row."""
+        self._count(claim, +1)
+        if self.rows is not None:
+            self.rows[claim] = self.rows.get(claim, 0) + 1
+            if len(self.rows) > MOST_ROWS:
+                self.rows = None
+
+    def remove(self, claim: Claim) -> None:
+        """Take a row out; one that is not known was there before anybody looked, and never counted."""
+        if self.rows is not None:
+            times = self.rows.pop(claim, 0)
+            if times == 0:
+                return
+            if times > 1:
+                self.rows[claim] = times - 1
+        self._count(claim, -1)
+
+    def stock(self, name: str, initial: int, *, counts_rows: bool) -> Stock:
+        """Return the numbers.
+
+        :param counts_rows: the rows say what was sold; they stand for themselves unless there are too many.
+        """
+        remaining, sold, capacity = self.numbers
+        return Stock(
+            ticket=name,
+            initial=initial if capacity is None else capacity,
+            remaining=remaining,
+            sold=self.units if counts_rows and self.rows is None else sold,
+            held=self.held,
+        )
+
+    def claims(self, standing: Standing) -> Iterator[Claim]:
+        """Yield what counts as that, as often as it is there."""
+        for claim, times in (self.rows or {}).items():
+            if claim.standing is standing:
+                for _ in range(times):
+                    yield claim
+
+    def _count(self, claim: Claim, times: int) -> None:
+        if claim.standing is Standing.SOLD:
+            self.units += times * claim.quantity
+            if claim.quantity <= 0:
+                self.empty += times
+        elif claim.standing is Standing.HELD:
+            self.held += times * claim.quantity
+
+
 class Replica:
-    """The books of one sale, as of the last transaction it was told of."""
+    """The books of every sale, as of the last transaction it was told of."""
 
-    ledger: Ledger
-    tickets: Mapping[str, str]
-    """The scenario's name of each ticket type, by what the target's tables call it."""
-    _numbers: dict[str, dict[str, int | None]] = field(default_factory=dict)
-    """Counters by ticket type."""
-    _claims: Counter[_Claim] = field(default_factory=Counter)
+    def __init__(self, ledger: Ledger) -> None:
+        """Know how the tables are to be read."""
+        self.ledger = ledger
+        self.accounts: dict[str, Account] = {}
+        """By what the target's tables call the ticket type."""
+        self._followed: set[str] = set()
+        self._standings = ledger.standings
+        self._stock = {table.table: _StockReader(table) for table in ledger.stock}
+        self._rows = {table.table: _RowsReader(table) for table in ledger.rows}
 
-    def take(self, transaction: Transaction) -> bool:
-        """Take a transaction in, and say whether it changed the books of this sale.
+    def follow(self, identities: Iterable[str]) -> None:
+        """Keep what is known about these ticket types until :meth:`forget`."""
+        self._followed.update(identities)
+
+    def forget(self, identities: Iterable[str]) -> None:
+        """Let go of what is known about these ticket types."""
+        for identity in identities:
+            self._followed.discard(identity)
+            self.accounts.pop(identity, None)
+
+    def take(self, transaction: Transaction) -> Sequence[str]:
+        """Take a transaction in, and return the ticket types whose books it changed, each once.
 
         :raises UnreadableLedgerError: when a row cannot be read as described.
         """
-        touched = False
+        touched: dict[str, None] = {}
         for change in transaction.changes:
-            touched |= self._take(change)
-        return touched
+            reader = self._rows.get(change.table)
+            if reader is not None:
+                _require_rows(change)
+                self._take_row(reader, change, touched)
+            elif (stock := self._stock.get(change.table)) is not None:
+                _require_rows(change)
+                self._take_numbers(stock, change, touched)
+        return tuple(touched)
 
-    def books(self) -> Books:
-        """Return the books as of the last transaction."""
-        claims = sorted(self._claims.elements(), key=lambda claim: (claim.ticket, claim.person))
+    def books(self, tickets: Mapping[str, tuple[str, int]], commit: Commit | None = None) -> Books:
+        """Return the books of some ticket types as of the last transaction.
+
+        :param tickets: for each, by what the tables call it: the scenario's name, and how much there was.
+        """
+        known = [
+            (name, initial, self.accounts[identity])
+            for identity, (name, initial) in tickets.items()
+            if identity in self.accounts
+        ]
+        complete = all(account.rows is not None for _, _, account in known)
+        sold = Standing.SOLD in self._standings
         return Books(
-            stock=tuple(self._stock(name) for name in self.tickets.values()),
-            entries=_entries(claims, Standing.SOLD) if self.ledger.rows else None,
-            holds=_entries(claims, Standing.HELD) if self._knows_holds else None,
+            stock=tuple(account.stock(name, initial, counts_rows=sold) for name, initial, account in known),
+            entries=_entries(known, Standing.SOLD) if sold and complete else None,
+            holds=_entries(known, Standing.HELD) if Standing.HELD in self._standings and complete else None,
+            waiting=_line(known) if Standing.WAITING in self._standings and complete else None,
+            commit=commit,
         )
 
-    @property
-    def _knows_holds(self) -> bool:
-        return any(Standing.HELD in (table.standing or {}).values() for table in self.ledger.rows)
+    def told(self, transaction: Transaction, names: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what a transaction changed of some ticket types, one line for each row.
 
-    def _stock(self, ticket: str) -> Stock:
-        numbers = self._numbers.get(ticket, {})
-        held = sum(
-            claim.quantity * times
-            for claim, times in self._claims.items()
-            if claim.ticket == ticket and claim.standing is Standing.HELD
-        )
-        return Stock(
-            ticket=ticket,
-            initial=numbers.get("capacity") or 0,
-            remaining=numbers.get("remaining"),
-            sold=numbers.get("sold"),
-            held=held,
-        )
+        :param names: the scenario's names, by what the tables call the ticket types.
+        """
+        lines = [line for change in transaction.changes if (line := self._line(change, names))]
+        more = len(lines) - _MOST_LINES
+        return (*lines[:_MOST_LINES], *([f"and {more} more rows"] if more > 0 else []))
 
-    def _take(self, change: Change) -> bool:
-        if change.kind is ChangeKind.TRUNCATE:
-            raise UnreadableLedgerError(f"{change.table} was truncated while people were buying")
-        if change.kind is not ChangeKind.INSERT and change.old is None:
-            raise UnreadableLedgerError(f"the log of {change.table} does not tell rows as they were")
-        for stock in self.ledger.stock:
-            if stock.table == change.table:
-                return self._take_stock(stock, change)
-        for rows in self.ledger.rows:
-            if rows.table == change.table:
-                return self._take_rows(rows, change)
-        return False
+    def _account(self, identity: str) -> Account:
+        account = self.accounts.get(identity)
+        if account is None:
+            account = self.accounts[identity] = Account(identity)
+            if len(self.accounts) > _MOST_STRANGERS + len(self._followed):
+                del self.accounts[next(each for each in self.accounts if each not in self._followed)]
+        return account
 
-    def _take_stock(self, table: StockTable, change: Change) -> bool:
+    def _take_numbers(self, reader: _StockReader, change: Change, touched: dict[str, None]) -> None:
         if change.new is None:
-            return False  # A ticket type that is taken out of the table keeps its last numbers.
-        values = dict(zip(table.columns, change.new, strict=True))
-        ticket = self.tickets.get(values[table.ticket] or "")
-        if ticket is None:
-            return False
-        before = self._numbers.get(ticket)
-        self._numbers[ticket] = {
-            name: _number(table.table, values[column]) for name, column in _counters(table)
-        }
-        return before != self._numbers[ticket]
+            return  # A ticket type that is taken out of the table keeps its last numbers.
+        identity = change.new[0]
+        if identity is None:
+            return
+        numbers = reader.numbers(change.new)
+        account = self._account(identity)
+        if numbers != account.numbers:
+            account.numbers = numbers
+            capacity = numbers[2]
+            if capacity is not None and capacity not in account.capacities:
+                account.capacities += (capacity,)
+            touched[identity] = None
 
-    def _take_rows(self, table: RowsTable, change: Change) -> bool:
-        before, after = self._claim(table, change.old), self._claim(table, change.new)
+    def _take_row(self, reader: _RowsReader, change: Change, touched: dict[str, None]) -> None:
+        before, after = reader.claim(change.old), reader.claim(change.new)
         if before == after:
-            return False
+            return
         if before is not None:
-            self._claims[before] -= 1
-            self._claims += Counter()
+            self._account(before[0]).remove(before[1])
+            touched[before[0]] = None
         if after is not None:
-            self._claims[after] += 1
-        return True
+            self._account(after[0]).add(after[1])
+            touched[after[0]] = None
 
-    def _claim(self, table: RowsTable, row: Row | None) -> _Claim | None:
-        """Return what a row gives somebody of this sale, if it gives anything."""
-        if row is None:
+    def _line(self, change: Change, names: Mapping[str, str]) -> str:
+        """Return in words what became of a row; nothing where that is no affair of these ticket types."""
+        identity = (change.new or change.old or (None,))[0]
+        name = names.get(identity or "")
+        if name is None:
+            return ""
+        reader = self._rows.get(change.table)
+        if reader is None:
+            stock = self._stock.get(change.table)
+            return "" if stock is None else f"{change.table} {name}: {stock.told(change)}"
+        before, after = (claim and str(claim[1]) for claim in map(reader.claim, (change.old, change.new)))
+        person = reader.person(change.new or change.old)
+        whose = f"{person}, " if person else ""
+        return f"{change.table} {name}: {whose}{before or 'nothing'} -> {after or 'nothing'}"
+
+
+class _StockReader:
+    """Reads rows of counters. The ticket type comes first in them."""
+
+    def __init__(self, table: StockTable) -> None:
+        self._table = table.table
+        columns = (table.remaining, table.sold, table.capacity)
+        self._places = tuple(None if each is None else table.columns.index(each) for each in columns)
+
+    def numbers(self, row: Row) -> tuple[int | None, int | None, int | None]:
+        """Return what remains, what was sold, and the capacity."""
+        remaining, sold, capacity = self._places
+        return (
+            None if remaining is None else _number(self._table, row[remaining]),
+            None if sold is None else _number(self._table, row[sold]),
+            None if capacity is None else _number(self._table, row[capacity]),
+        )
+
+    def told(self, change: Change) -> str:
+        """Return in words what became of the counters."""
+        if change.new is None:
+            return "deleted"
+        after = self.numbers(change.new)
+        before = (None, None, None) if change.old is None else self.numbers(change.old)
+        names = ("remaining", "sold", "capacity")
+        parts = [
+            f"{name} {'' if old is None else f'{old} -> '}{new}"
+            for name, old, new in zip(names, before, after, strict=True)
+            if old != new
+        ]
+        return ", ".join(parts) or "unchanged"
+
+
+class _RowsReader:
+    """Reads rows of what buyers have. The ticket type comes first in them."""
+
+    def __init__(self, table: RowsTable) -> None:
+        self._table = table.table
+        columns = table.columns
+        optional = (table.person, table.quantity, table.status, table.reservation, table.place)
+        places = [None if each is None else columns.index(each) for each in optional]
+        self._person, self._quantity, self._status, self._reservation, self._place = places
+        self._standing = table.standing
+
+    def claim(self, row: Row | None) -> tuple[str, Claim] | None:
+        """Return what a row gives whom, with the ticket type, if it gives anything."""
+        if row is None or (ticket := row[0]) is None:
             return None
-        values = dict(zip(table.columns, row, strict=True))
-        ticket = self.tickets.get(values[table.ticket] or "")
-        standing: Standing | None = Standing.SOLD
-        if table.standing is not None and table.status is not None:
-            standing = table.standing.get(values[table.status] or "")
-        if ticket is None or standing is None:
-            return None
-        quantity = 1 if table.quantity is None else _number(table.table, values[table.quantity]) or 0
-        person = "" if table.person is None else values[table.person] or ""
-        return _Claim(ticket, person, quantity, standing)
+        standing = self._standing
+        if not isinstance(standing, Standing):
+            status = row[self._status] if self._status is not None else None
+            found = standing.get(status or "")
+            if found is None:
+                return None
+            standing = found
+        quantity, reservation, place = self._quantity, self._reservation, self._place
+        return ticket, Claim(
+            standing,
+            self.person(row),
+            1 if quantity is None else _number(self._table, row[quantity]) or 0,
+            None if reservation is None else row[reservation],
+            0 if place is None else _number(self._table, row[place]) or 0,
+        )
+
+    def person(self, row: Row | None) -> str:
+        """Return whose row it is; nobody's where the table does not say."""
+        return "" if self._person is None or row is None else row[self._person] or ""
 
 
-def _counters(table: StockTable) -> Iterator[tuple[str, str]]:
-    """Yield the counters a table has, with their columns."""
-    columns = {"remaining": table.remaining, "sold": table.sold, "capacity": table.capacity}
-    yield from ((name, column) for name, column in columns.items() if column is not None)
+def _require_rows(change: Change) -> None:
+    """Refuse a change that does not tell rows as they were.
+
+    :raises UnreadableLedgerError: when it does not.
+    """
+    if change.kind is ChangeKind.TRUNCATE:
+        raise UnreadableLedgerError(f"{change.table} was truncated while people were buying")
+    if change.kind is not ChangeKind.INSERT and change.old is None:
+        raise UnreadableLedgerError(f"the log of {change.table} does not tell rows as they were")
 
 
 def _number(table: str, value: str | None) -> int | None:
@@ -155,9 +323,19 @@ def _number(table: str, value: str | None) -> int | None:
         raise UnreadableLedgerError(f"{table} holds {value!r} where a whole number was promised") from None
 
 
-def _entries(claims: Sequence[_Claim], standing: Standing) -> tuple[Entry, ...]:
+def _entries(known: Iterable[tuple[str, int, Account]], standing: Standing) -> tuple[Entry, ...]:
     return tuple(
-        Entry(ticket=claim.ticket, person=claim.person, quantity=claim.quantity)
-        for claim in claims
-        if claim.standing is standing
+        Entry(ticket=name, person=claim.person, quantity=claim.quantity, reservation=claim.reservation)
+        for name, _, account in known
+        for claim in account.claims(standing)
     )
+
+
+def _line(known: Iterable[tuple[str, int, Account]]) -> tuple[Entry, ...]:
+    """Return who waits, the first first."""
+    places = [
+        (claim.place, Entry(ticket=name, person=claim.person, reservation=claim.reservation))
+        for name, _, account in known
+        for claim in account.claims(Standing.WAITING)
+    ]
+    return tuple(entry for _, entry in sorted(places, key=lambda place: place[0]))

@@ -44,6 +44,8 @@ class Tally:
     states: int = 0
     commits: int = 0
     """Commits judged one by one."""
+    audit: str = ""
+    """How committed states are come by: every commit, or sampled and why."""
     schedules: int | None = None
     """Schedules run to their end, where there are such."""
     orders: int | None = None
@@ -129,6 +131,7 @@ class Tally:
             spread_ms=round(median(self._spreads) * 1000, 3) if self._spreads else None,
             commits_audited=self.commits,
             states_audited=self.states,
+            audit=self.audit,
             schedules=self.schedules,
             orders=self.orders,
             exhausted=self.exhausted,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.laws._capacity import Capacity
-    from harness.model import Books, Entry, Evidence, TicketType
+    from harness.model import Books, Commit, Entry, Evidence, TicketType
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class View:
     buyers: tuple[str, ...]
     final: bool
     """This is the state at the end, once everything was quiet."""
+    commit: Commit | None = None
+    """Which commit made this state, where that is known."""
 
     @property
     def total(self) -> int:
@@ -49,7 +51,9 @@ class View:
 
         A counter below zero is a debt, not stock: it does not make up for what was sold.
         """
-        return self.total - min(0, self.remaining or 0) - self.capacities[-1]
+        return oversold(
+            sold=self.sold or 0, held=self.held, remaining=self.remaining, capacity=self.capacities[-1]
+        )
 
     def violation(self, law: str, message: str, buyers: tuple[str, ...] | None = None) -> Violation:
         """Return a violation about this ticket type with the numbers filled in."""
@@ -62,6 +66,7 @@ class View:
             sold=self.sold,
             held=self.held,
             buyers=self.buyers if buyers is None else buyers,
+            commit=self.commit,
         )
 
     def faulty(self, law: str, faults: Mapping[str, Iterable[str]], *more: str) -> Violation:
@@ -116,7 +121,20 @@ def view(
         held=stock.held,
         buyers=tuple(entry.person for entry in books.of(ticket.name)),
         final=final,
+        commit=books.commit,
     )
+
+
+def oversold(*, sold: int, held: int, remaining: int | None, capacity: int) -> int:
+    """Return how many units too many are sold, held or for sale; a counter below zero is no stock."""
+    return sold + held + max(0, remaining or 0) - capacity
+
+
+def below_zero(remaining: int | None, sold: int | None, held: int | None) -> Iterator[tuple[int, str]]:
+    """Yield the counters that are below zero, with what they count."""
+    for number, name in ((remaining, "remaining"), (sold, "sold"), (held, "held")):
+        if number is not None and number < 0:
+            yield number, name
 
 
 def stock_of(books: Books, ticket: TicketType) -> Stock | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import people, view
+from harness.laws._books import below_zero, people, view
 from harness.laws._law import Law
 
 if TYPE_CHECKING:
@@ -36,12 +36,8 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
 def _too_low(books: Books, ticket: TicketType) -> Iterator[tuple[int, str]]:
     for stock in books.stock:
         if stock.ticket == ticket.name:
-            numbers = {"remaining": stock.remaining, "sold": stock.sold, "held": stock.held}
-            yield from (
-                (number, f"the count of {name} is")
-                for name, number in numbers.items()
-                if number is not None and number < 0
-            )
+            for number, name in below_zero(stock.remaining, stock.sold, stock.held):
+                yield number, f"the count of {name} is"
     empty = [entry for entry in books.of(ticket.name) if entry.quantity <= 0]
     if empty:
         lowest = min(entry.quantity for entry in empty)

@@ -4,7 +4,7 @@ Everything a person needs to write a scenario or a target is exported from this 
 """
 
 from harness.model.answers import Answer, Outcome, not_offered
-from harness.model.evidence import Books, Call, Entry, Evidence, Incident, IncidentKind, Stock
+from harness.model.evidence import Books, Call, Commit, Entry, Evidence, Incident, IncidentKind, Stock
 from harness.model.operations import (
     Cancel,
     ChangeCapacity,
@@ -37,6 +37,7 @@ __all__ = [
     "ChangeCapacity",
     "Check",
     "Client",
+    "Commit",
     "Confirm",
     "Entry",
     "Evidence",

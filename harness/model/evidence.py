@@ -73,6 +73,18 @@ class Entry:
     reservation: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One committed transaction, so that a person finds it in the database and in its log."""
+
+    xid: int
+    """Its number, as ``pg_current_xact_id()`` tells it, without the epoch."""
+    at: int
+    """When it was committed: microseconds since 1970, by the server's clock."""
+    rows: tuple[str, ...] = ()
+    """What it changed, one line for each row: ``public.tickets general: remaining 1 -> 0``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     """One committed state of the target: its numbers and its rows, read in one snapshot."""
@@ -86,6 +98,8 @@ class Books:
     """Who waits in line, the first first; ``None`` when there is no line or it cannot be read."""
     refunds: tuple[Entry, ...] | None = None
     """What was paid back to whom, once for every payment; ``None`` when it cannot be read."""
+    commit: Commit | None = None
+    """Which commit made this state, where every one is read from the log."""
 
     def of(self, ticket: str) -> tuple[Entry, ...]:
         """Return the standing reservations of one ticket type."""

@@ -21,6 +21,8 @@ class Standing(StrEnum):
 
     SOLD = "sold"
     HELD = "held"
+    WAITING = "waiting"
+    """A place in a line: neither sold nor held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,17 @@ class RowsTable:
     """The column with the number of units; ``None`` when every row stands for one."""
     status: str | None = None
     """The column that says whether the row stands; ``None`` when every row does."""
-    standing: Mapping[str, Standing] | None = None
-    """What a row counts as, by its status; others do not count. ``None``: all are sold."""
+    standing: Mapping[str, Standing] | Standing = Standing.SOLD
+    """What a row counts as, by its status, where others do not count; or what every row counts as."""
+    reservation: str | None = None
+    """The column by which buyers know the row: what answers name."""
+    place: str | None = None
+    """The column by which a line is ordered: whole numbers, the smallest is served first."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
-        optional = (self.person, self.quantity, self.status)
+        optional = (self.person, self.quantity, self.status, self.reservation, self.place)
         return (self.ticket, *(column for column in optional if column is not None))
 
 
@@ -72,13 +78,34 @@ class Ledger:
     stock: tuple[StockTable, ...] = ()
     rows: tuple[RowsTable, ...] = ()
 
+    @property
+    def standings(self) -> frozenset[Standing]:
+        """What rows can count as: of anything else these tables tell nothing."""
+        said = [table.standing for table in self.rows]
+        return frozenset(
+            standing
+            for each in said
+            for standing in ((each,) if isinstance(each, Standing) else each.values())
+        )
+
+    @property
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that are read, by table."""
+        tables: tuple[StockTable | RowsTable, ...] = (*self.stock, *self.rows)
+        return {table.table: table.columns for table in tables}
+
     def __post_init__(self) -> None:
         """Refuse what says nothing.
 
-        :raises ValueError: when no table is named, or one twice.
+        :raises ValueError: when no table is named, or one twice, or statuses are told apart without a column.
         """
         names = [table.table for table in self.stock] + [table.table for table in self.rows]
         if not names:
             raise ValueError("a ledger needs at least one table")
         if len(set(names)) != len(names):
             raise ValueError(f"a table is named twice: {', '.join(names)}")
+        for table in self.rows:
+            if (table.status is None) != isinstance(table.standing, Standing):
+                raise ValueError(
+                    f"{table.table}: the column of the status and what each status counts as go together"
+                )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.model.evidence import Commit
+
 
 class Verdict(StrEnum):
     """The answer to the one question."""
@@ -58,6 +60,8 @@ class Violation:
     """The id that ``oversell replay`` takes, once there is one."""
     evidence: str | None = None
     """The file with the history and the books, relative to the run folder."""
+    commit: Commit | None = None
+    """The transaction after which the law was broken, where every commit was judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,10 @@ class Check:
     commits_audited: int = 0
     """Commits after each of which the books were judged."""
     states_audited: int = 0
-    """Committed states judged: snapshots on the way, and the final one of each run."""
+    """Committed states judged: those on the way, and the final one of each run."""
+    audit: str = ""
+    """How committed states were come by: ``every commit``, or ``sampled: `` and why; empty where an engine
+    looks at none on the way."""
     schedules: int | None = None
     """Inequivalent schedules run, where an engine chose them."""
     orders: int | None = None

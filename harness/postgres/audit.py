@@ -2,48 +2,109 @@
 
 Theory of operation. Postgres writes every change into its write-ahead log anyway, and a logical replication
 slot makes it keep and explain that log. The slot is read through SQL functions in a session of ours; it is
-*temporary*, so it ends with that session, however that ends. A publication says which tables are read. It is
-dropped at the end; after a crash it stays in the database, named so that it can be told to be ours, and costs
-nothing there.
+*temporary*, so it ends with that session, however that ends. A publication says which tables are read; these
+have the replica identity FULL meanwhile, so that the log tells rows as they were before.
 
 What is read reaches as far as the log is safely written. Where commits do not wait for that
 (``synchronous_commit = off``, as on every server of ours), a transaction of our own that waits comes first.
+Every reading begins where the log is still needed for a transaction that was open then, and Postgres notes
+only now and then which are; so it is made to, whenever much has been written since.
+
+What a crash leaves. Publication and replica identities are made in one transaction, and the publication's
+comment says what the identities were. One audit at a time reads a database: it holds an advisory lock as long
+as it lives. Whoever gets that lock may therefore take every publication of ours there, and every slot of that
+name that nobody uses, for forgotten; the next audit removes them and puts the identities back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.errors import InconclusiveError
-from harness.postgres.connecting import connect
-from harness.postgres.pgoutput import PROTOCOL_VERSION, Decoder, Transaction
+from harness.errors import InconclusiveError, UsageError
+from harness.postgres.connecting import connect, is_connection_lost
+from harness.postgres.pgoutput import PROTOCOL_VERSION, Decoder, MalformedError, Transaction
 from harness.postgres.server import finish
 from harness.postgres.urls import quote_identifier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 NAME_PREFIX = "oversell_audit_"
 """How slots and publications of ours begin."""
 _BATCH = 20_000
-"""Changes after which a reading ends with the transaction it is in."""
+"""Messages after which a reading ends with the transaction it is in."""
+_SLICE = 1_000
+"""Messages that are decoded before others have their turn."""
 _TIMEOUT = 30.0
+_BEGIN_TIMEOUT = 10.0
+"""Seconds for the slot: it waits for every transaction that is open when it is made."""
+_LOCK_TIMEOUT = "5s"
+"""How long a table's lock is waited for."""
+_RUNNING_EVERY = 4 << 20
+"""Bytes of log after which Postgres is made to note which transactions are open."""
+_NO_NOTE_BEFORE = 16
+"""The first version that can be made to."""
 _PLUGIN = "pgoutput"
+_LOCK = 0x0FE25E11
+"""Key of the advisory lock that a living audit holds in its database."""
 
 _READ = f"""
     SELECT data FROM pg_catalog.pg_logical_slot_get_binary_changes(
-        $1, NULL, $2, 'proto_version', '{PROTOCOL_VERSION}', 'publication_names', $3)
+        $1, $2::text::pg_lsn, $3, 'proto_version', '{PROTOCOL_VERSION}', 'publication_names', $4)
 """  # noqa: S608  # the version is ours
+_COLUMNS = """
+    SELECT c.relkind::text AS kind, array(
+        SELECT a.attname::text FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+    ) AS columns
+    FROM pg_class c WHERE c.oid = to_regclass($1)
+"""
+# Of a partitioned table those are written to that hold the rows.
+_IDENTITIES = """
+    SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relreplident::text AS kind,
+           (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            WHERE x.indrelid = c.oid AND x.indisreplident) AS index
+    FROM unnest($1::text[]) AS wanted (name)
+    CROSS JOIN LATERAL (
+        SELECT to_regclass(wanted.name)::oid AS oid
+        UNION SELECT t.relid::oid FROM pg_partition_tree(to_regclass(wanted.name)) t WHERE t.isleaf
+    ) tables
+    JOIN pg_class c ON c.oid = tables.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relreplident <> 'f'
+"""
+_PUBLICATIONS = """
+    SELECT pubname::text AS name, obj_description(oid, 'pg_publication') AS comment
+    FROM pg_publication WHERE starts_with(pubname, $1) ORDER BY 1
+"""
+_SLOTS = """
+    SELECT slot_name::text AS name FROM pg_replication_slots
+    WHERE starts_with(slot_name, $1) AND NOT active AND database = current_database() ORDER BY 1
+"""
+_IS_READ = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid = 0 AND objid = $1::bigint::oid
+    )
+"""
+_EXPLAIN_LOSS = """
+    SELECT pg_postmaster_start_time()::text AS started, current_setting('max_slot_wal_keep_size') AS most
+"""
 
 
 class AuditUnavailableError(InconclusiveError):
     """This database's log cannot be read; the message says why. Snapshots are what is left."""
+
+
+class WrongLedgerError(UsageError):
+    """A target's description names a table or a column that its database does not have."""
 
 
 @dataclass(slots=True)
@@ -51,10 +112,27 @@ class Audit:
     """A reader of one database's log. Made by :func:`auditing`."""
 
     name: str
+    transactions: int = field(default=0, init=False)
+    """How many were read."""
+    _url: str
     _db: asyncpg.Connection
     _decoder: Decoder
-    transactions: int = 0
-    """How many were read."""
+    _started: str
+    """When the server was."""
+    _noted: int = 0
+    """Position in the log at which the open transactions were noted last."""
+    _can_note: bool = True
+
+    async def position(self) -> int:
+        """Return the position in the log after everything that has been committed so far.
+
+        :raises AuditUnavailableError: when Postgres does not answer any more.
+        """
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return _as_number(await self._db.fetchval("SELECT pg_current_wal_insert_lsn()::text"))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise await self._lost(error) from error
 
     async def catch_up(self) -> list[Transaction]:
         """Return every transaction committed since the last call and before this one.
@@ -63,76 +141,248 @@ class Audit:
 
         :raises AuditUnavailableError: when the slot is gone, for instance because the log grew too large.
         """
-        found: list[Transaction] = []
+        return [transaction async for batch in self.read() for transaction in batch]
+
+    async def read(self) -> AsyncIterator[Sequence[Transaction]]:
+        """Yield what :meth:`catch_up` returns, in parts, so that others have their turn in between.
+
+        :raises AuditUnavailableError: as it does; parts that were yielded before are good.
+        """
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await self._have_it_written()
-                while batch := await self._read():
-                    found += batch
+                until = await self._have_it_written()
+            size = _BATCH
+            while size >= _BATCH:
+                async with asyncio.timeout(_TIMEOUT):
+                    messages = await self._db.fetch(_READ, self.name, until, _BATCH, self.name)
+                size = len(messages)
+                for start in range(0, size, _SLICE):
+                    yield self._decoded(messages[start : start + _SLICE])
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(_TIMEOUT):
+                await self._have_it_noted(until)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise AuditUnavailableError(f"the log can no longer be read: {error}") from error
+            raise await self._lost(error) from error
+        except MalformedError as error:
+            raise AuditUnavailableError(f"the log can no longer be understood: {error}") from error
+
+    def _decoded(self, messages: Iterable[asyncpg.Record]) -> Sequence[Transaction]:
+        feed = self._decoder.feed
+        found = [done for message in messages if (done := feed(message[0])) is not None]
         self.transactions += len(found)
         return found
 
-    async def _have_it_written(self) -> None:
-        async with self._db.transaction():
-            await self._db.execute("SET LOCAL synchronous_commit = on")
-            await self._db.fetchval("SELECT pg_catalog.pg_logical_emit_message(true, $1, '')", self.name)
+    async def _have_it_written(self) -> str:
+        """Have everything that is committed by now written, and return the position in the log after it."""
+        position: str = await self._db.fetchval(
+            "SELECT pg_catalog.pg_logical_emit_message(true, $1, '')::text", self.name
+        )
+        return position
 
-    async def _read(self) -> list[Transaction]:
-        """Return the next transactions; none when there are none."""
-        rows = await self._db.fetch(_READ, self.name, _BATCH, self.name)
-        feed = self._decoder.feed
-        return [done for row in rows if (done := feed(row[0])) is not None]
+    async def _have_it_noted(self, position: str) -> None:
+        """Have it noted which transactions are open, if much has been written since that was done last."""
+        here = _as_number(position)
+        if not self._can_note or here - self._noted < _RUNNING_EVERY:
+            return
+        self._noted = here
+        try:
+            await self._db.fetchval("SELECT pg_catalog.pg_log_standby_snapshot()::text")
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError):
+            self._can_note = False  # Postgres does so itself every 15 seconds.
+
+    async def _lost(self, error: BaseException) -> AuditUnavailableError:
+        """Return what to say when the log cannot be read any more, with what the server says of it."""
+        why = str(error).strip().rstrip(".") or type(error).__name__
+        if is_connection_lost(error) or self._db.is_closed():
+            why = f"the session that read it was ended, and its slot with it{await self._explained()}"
+        return AuditUnavailableError(f"the log can no longer be read: {why}")
+
+    async def _explained(self) -> str:
+        try:
+            db = await connect(self._url)
+        except UsageError as error:
+            return f"; {error}"
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                row = await db.fetchrow(_EXPLAIN_LOSS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            return ""
+        finally:
+            db.terminate()
+        if row["started"] != self._started:
+            return f": Postgres was started again at {row['started']}"
+        if row["most"] != "-1":
+            return f": perhaps the log outgrew max_slot_wal_keep_size = {row['most']}"
+        return ""
 
 
 @contextlib.asynccontextmanager
 async def auditing(url: str, wanted: Mapping[str, Sequence[str]]) -> AsyncIterator[Audit]:
     """Read a database's log for the length of a block, from now on.
 
-    The tables get the replica identity FULL, so that the log tells rows as they were before.
-
     :param wanted: the columns to read, by table (``schema.table``).
     :raises AuditUnavailableError: when the log cannot be had.
+    :raises WrongLedgerError: when a table or a column is not there.
     """
     name = f"{NAME_PREFIX}{secrets.token_hex(6)}"
     db = await connect(url)
     try:
-        await _begin(db, name, wanted)
-        yield Audit(name, db, Decoder(wanted))
+        audit = await _begin(url, db, name, wanted)
+        yield audit
     finally:
         await finish(_end(db, name))
 
 
-async def _begin(db: asyncpg.Connection, name: str, wanted: Mapping[str, Sequence[str]]) -> None:
+async def forgotten(db: asyncpg.Connection) -> Sequence[str]:
+    """Name what audits that are over left in this database, each with what removes it."""
+    async with asyncio.timeout(_TIMEOUT):
+        if await db.fetchval(_IS_READ, _LOCK):
+            return ()
+        publications = await db.fetch(_PUBLICATIONS, NAME_PREFIX)
+        slots = await db.fetch(_SLOTS, NAME_PREFIX)
+    return (
+        *(f"publication {row['name']}{_changed(row['comment'])}" for row in publications),
+        *(f"replication slot {row['name']}" for row in slots),
+    )
+
+
+async def _begin(url: str, db: asyncpg.Connection, name: str, wanted: Mapping[str, Sequence[str]]) -> Audit:
     """Make the publication, then the slot, whose beginning then knows the publication."""
-    tables = ", ".join(_quoted(table) for table in wanted)
     try:
         async with asyncio.timeout(_TIMEOUT):
-            for table in wanted:
-                await db.execute(f"ALTER TABLE {_quoted(table)} REPLICA IDENTITY FULL")
-            await db.execute(f"CREATE PUBLICATION {quote_identifier(name)} FOR TABLE {tables}")
+            await _require_columns(db, wanted)
+            if not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                raise AuditUnavailableError("another audit is reading the log of this database")
+            await _require_right(db)
+            await db.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+            await db.execute("SET synchronous_commit = on")
+            await _remove_forgotten(db)
+            await _publish(db, name, wanted)
+        async with asyncio.timeout(_BEGIN_TIMEOUT):
             await db.fetchval(
                 "SELECT slot_name FROM pg_catalog.pg_create_logical_replication_slot($1, $2, true)",
                 name,
                 _PLUGIN,
             )
+            started = await db.fetchval("SELECT pg_postmaster_start_time()::text")
     except (asyncpg.PostgresError, TimeoutError) as error:
         raise AuditUnavailableError(f"the log of this database cannot be read: {_reason(error)}") from error
+    can_note = db.get_server_version().major >= _NO_NOTE_BEFORE
+    return Audit(name, url, db, Decoder(wanted), started, _can_note=can_note)
+
+
+async def _require_columns(db: asyncpg.Connection, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a description that does not fit the database.
+
+    :raises WrongLedgerError: when it names what is not there, or no table.
+    """
+    for table, columns in wanted.items():
+        row = await db.fetchrow(_COLUMNS, _quoted(table))
+        if row is None:
+            raise WrongLedgerError(f"the target's ledger names the table {table}, which is not there")
+        if row["kind"] not in ("r", "p"):
+            raise WrongLedgerError(f"the target's ledger names {table}, which is no table")
+        missing = [column for column in columns if column not in row["columns"]]
+        if missing:
+            raise WrongLedgerError(
+                f"the target's ledger names {table}.{missing[0]}, which is not there;"
+                f" the columns of {table}: {', '.join(row['columns'])}"
+            )
+
+
+async def _require_right(db: asyncpg.Connection) -> None:
+    """Refuse before anything is changed where the slot could not be made anyway.
+
+    :raises AuditUnavailableError: with what is missing.
+    """
+    level = await db.fetchval("SELECT current_setting('wal_level')")
+    if level != "logical":
+        raise AuditUnavailableError(
+            f"the log of this database cannot be read: wal_level is {level}."
+            " Start Postgres with wal_level = logical."
+        )
+    if not await db.fetchval("SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user"):
+        raise AuditUnavailableError(
+            "the log of this database cannot be read: the user needs REPLICATION and must own the tables"
+        )
+
+
+async def _publish(db: asyncpg.Connection, name: str, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Make the publication, which remembers what it changes, and change it: together or not at all."""
+    tables = [_quoted(table) for table in wanted]
+    async with db.transaction():
+        rows = await db.fetch(_IDENTITIES, tables)
+        before = {row["name"]: [row["kind"], row["index"]] for row in rows}
+        await db.execute(
+            f"CREATE PUBLICATION {quote_identifier(name)} FOR TABLE {', '.join(tables)}"
+            " WITH (publish_via_partition_root = true)"
+        )
+        comment = await db.fetchval("SELECT quote_literal($1)", json.dumps(before))
+        await db.execute(f"COMMENT ON PUBLICATION {quote_identifier(name)} IS {comment}")
+        for table in before:
+            await db.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
+
+
+async def _remove_forgotten(db: asyncpg.Connection) -> None:
+    """Remove what audits that are over left in this database, as far as we may."""
+    for row in await db.fetch(_SLOTS, NAME_PREFIX):
+        with contextlib.suppress(asyncpg.PostgresError):
+            await db.fetchval("SELECT pg_drop_replication_slot($1)::text", row["name"])
+    for row in await db.fetch(_PUBLICATIONS, NAME_PREFIX):
+        with contextlib.suppress(asyncpg.PostgresError):
+            await _unpublish(db, row["name"], row["comment"])
+
+
+async def _unpublish(db: asyncpg.Connection, name: str, comment: str | None) -> None:
+    """Drop a publication and put the replica identities back, together or not at all."""
+    async with db.transaction():
+        await db.execute(f"DROP PUBLICATION IF EXISTS {quote_identifier(name)}")
+        for table, (kind, index) in _remembered(comment).items():
+            if await db.fetchval("SELECT to_regclass($1) IS NOT NULL", table):
+                await db.execute(f"ALTER TABLE {table} REPLICA IDENTITY {_identity(kind, index)}")
 
 
 async def _end(db: asyncpg.Connection, name: str) -> None:
     """Remove what was made; the slot goes with the session."""
     with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         async with asyncio.timeout(_TIMEOUT):
-            await db.execute(f"DROP PUBLICATION IF EXISTS {quote_identifier(name)}")
+            for row in await db.fetch(_PUBLICATIONS, name):
+                await _unpublish(db, row["name"], row["comment"])
             await db.close()
     db.terminate()
+
+
+def _remembered(comment: str | None) -> dict[str, tuple[str, str | None]]:
+    """Return the replica identities that a publication's comment remembers; names in it are quoted."""
+    try:
+        found = json.loads(comment or "{}")
+        return {str(table): (str(kind), index) for table, (kind, index) in found.items()}
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _identity(kind: str, index: str | None) -> str:
+    """Return a replica identity as SQL has it."""
+    if kind == "i" and index is not None:
+        return f"USING INDEX {quote_identifier(index)}"
+    return "NOTHING" if kind == "n" else "DEFAULT"
+
+
+def _changed(comment: str | None) -> str:
+    """Return which tables' replica identity a publication's comment says was changed."""
+    tables = _remembered(comment)
+    return f" (and replica identity FULL on {', '.join(tables)})" if tables else ""
 
 
 def _quoted(table: str) -> str:
     schema, _, name = table.rpartition(".")
     return f"{quote_identifier(schema or 'public')}.{quote_identifier(name)}"
+
+
+def _as_number(position: str) -> int:
+    """Return a position in the log as a number of bytes."""
+    high, _, low = position.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 def _reason(error: BaseException) -> str:
@@ -144,6 +394,8 @@ def _reason(error: BaseException) -> str:
             return f"{error}. The user needs REPLICATION and must own the tables."
         case asyncpg.ConfigurationLimitExceededError():
             return f"{error}. Raise max_replication_slots, or remove slots that nobody uses."
+        case asyncpg.LockNotAvailableError():
+            return f"{error}: a transaction that is open keeps a table locked."
         case TimeoutError():
-            return f"no slot within {_TIMEOUT:g} s: a transaction that was open before may still be."
+            return f"no slot within {_BEGIN_TIMEOUT:g} s: a transaction that was open before may still be."
     return str(error)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.model import Books, Entry, Stock
+from harness.model.ledger import Ledger, RowsTable, Standing, StockTable
 from harness.postgres import connect
 from harness.ticketing import create_event, create_ticket, migrate
 
@@ -17,6 +18,33 @@ if TYPE_CHECKING:
     import asyncpg
 
     from harness.model import TicketType
+
+LEDGER = Ledger(
+    stock=(
+        StockTable(
+            table="public.tickets",
+            ticket="id",
+            remaining="quantity_available",
+            capacity="quantity_initial",
+        ),
+    ),
+    rows=(
+        RowsTable(
+            table="public.rsvps",
+            ticket="ticket_id",
+            person="user_id",
+            status="status",
+            standing={
+                "confirmed": Standing.SOLD,
+                "held": Standing.HELD,
+                "waiting": Standing.WAITING,
+            },
+            reservation="id",
+            place="waiting_number",
+        ),
+    ),
+)
+"""Where the shipped tables carry their stock. What was refunded is no part of it: no refund changes it."""
 
 # One statement, so one snapshot: the availability function is STABLE and sees what the statement sees. Of
 # what was cancelled only what was refunded matters.
@@ -44,6 +72,10 @@ class Sale:
     tickets: Mapping[str, str]
     event_of: Mapping[str, int]
     """The event's id by the ticket type's name."""
+
+    def ticket_ids(self) -> Mapping[str, str]:
+        """Return the scenario's names by the database's ids."""
+        return {identity: name for name, identity in self.tickets.items()}
 
 
 @dataclass(slots=True)

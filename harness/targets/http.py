@@ -50,6 +50,7 @@ class HttpTarget:
     """See the module."""
 
     supports = SUPPORTS
+    ledger = _ticketing.LEDGER
     in_place = True
     """Checks run on the database as it is: the service is connected to it already."""
 
@@ -93,6 +94,19 @@ class RunningHttp:
         await client.warm()
         return client
 
+    def expose(self) -> str:
+        """Return the base URL, for buyers who are not our clients.
+
+        From now on nobody listens to what is said of a sale: notices are read by our clients only, and to listen
+        would be load of its own.
+        """
+        self._numbers.rest()
+        return self.address.url
+
+    def contract_ids(self, sale: _ticketing.Sale) -> Mapping[str, tuple[str, str]]:
+        """Return the ids of event and ticket type in requests, by the scenario's name of the ticket type."""
+        return {name: (str(sale.event_of[name]), identity) for name, identity in sale.tickets.items()}
+
     async def open_sale(self, tickets: Sequence[TicketType]) -> _ticketing.Sale:
         """Put this stock on sale, and listen to what is said of it from the beginning."""
         sale = await self._books.open_sale(tickets)
@@ -102,6 +116,10 @@ class RunningHttp:
     async def books(self, sale: _ticketing.Sale) -> Books:
         """Read the books."""
         return await self._books.books(sale)
+
+    def ticket_ids(self, sale: _ticketing.Sale) -> Mapping[str, str]:
+        """Return the names of the ticket types by their ids in the tables."""
+        return sale.ticket_ids()
 
 
 @dataclass(slots=True)

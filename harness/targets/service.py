@@ -38,6 +38,7 @@ class ServiceTarget:
 
     name = "service"
     supports = SUPPORTS
+    ledger = _ticketing.LEDGER
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""

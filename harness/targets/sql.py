@@ -87,6 +87,7 @@ class SqlTarget:
 
     name = "sql"
     supports = frozenset(Feature) - {Feature.QUANTITY, Feature.PROOF}
+    ledger = _ticketing.LEDGER
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""
@@ -120,6 +121,10 @@ class RunningSql:
     async def books(self, sale: _ticketing.Sale) -> Books:
         """Read the books."""
         return await self._books.books(sale)
+
+    def ticket_ids(self, sale: _ticketing.Sale) -> Mapping[str, str]:
+        """Return the names of the ticket types by their ids in the tables."""
+        return sale.ticket_ids()
 
 
 @dataclass(slots=True)

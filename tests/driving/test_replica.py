@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.driving.replica import Replica, UnreadableLedgerError
-from harness.model import Entry, Stock
+from harness.model import Books, Entry, Stock
 from harness.model.ledger import Ledger, RowsTable, Standing, StockTable
 from harness.postgres.pgoutput import Change, ChangeKind, Transaction
 
@@ -16,13 +16,31 @@ RSVPS = RowsTable(
     person="who",
     quantity="n",
     status="status",
-    standing={"confirmed": Standing.SOLD, "cart": Standing.HELD},
+    standing={"confirmed": Standing.SOLD, "cart": Standing.HELD, "queue": Standing.WAITING},
+    reservation="id",
+    place="number",
 )
 PLAIN = RowsTable(table="public.seats", ticket="ticket_id")
 
 
-def replica(*rows: RowsTable) -> Replica:
-    return Replica(Ledger(stock=(TICKETS,), rows=rows or (RSVPS,)), {"7": "general", "8": "balcony"})
+ON_SALE = {"7": ("general", 2), "8": ("balcony", 5)}
+
+
+class Shown:
+    """A replica, of which two ticket types are shown."""
+
+    def __init__(self, *rows: RowsTable) -> None:
+        self.replica = Replica(Ledger(stock=(TICKETS,), rows=rows or (RSVPS,)))
+
+    def take(self, transaction: Transaction) -> bool:
+        return not ON_SALE.keys().isdisjoint(self.replica.take(transaction))
+
+    def books(self) -> Books:
+        return self.replica.books(ON_SALE)
+
+
+def replica(*rows: RowsTable) -> Shown:
+    return Shown(*rows)
 
 
 def transaction(*changes: Change) -> Transaction:
@@ -46,7 +64,7 @@ OPENING = transaction(
     inserted("public.tickets", "8", "5", "5"),
     inserted("public.tickets", "9", "100", "100"),
 )
-ADA = ("7", "ada", "1", "confirmed")
+ADA = ("7", "ada", "1", "confirmed", "r1", None)
 
 
 def test_a_purchase_moves_a_unit_from_the_counter_to_the_rows() -> None:
@@ -62,22 +80,22 @@ def test_a_purchase_moves_a_unit_from_the_counter_to_the_rows() -> None:
     assert before.stock[0] == Stock(ticket="general", initial=2, remaining=2)
     assert before.entries == ()
     assert books.books().stock[0] == Stock(ticket="general", initial=2, remaining=1)
-    assert books.books().entries == (Entry(ticket="general", person="ada"),)
+    assert books.books().entries == (Entry(ticket="general", person="ada", reservation="r1"),)
 
 
 def test_a_row_counts_as_its_status_says() -> None:
     """A cart is held, a confirmed one is sold, anything else is nothing."""
     books = replica()
     books.take(OPENING)
-    cart = ("7", "ada", "2", "cart")
+    cart = ("7", "ada", "2", "cart", "r1", None)
     books.take(transaction(inserted("public.rsvps", *cart)))
     assert books.books().stock[0].held == 2
-    assert books.books().holds == (Entry(ticket="general", person="ada", quantity=2),)
-    bought = ("7", "ada", "2", "confirmed")
+    assert books.books().holds == (Entry(ticket="general", person="ada", quantity=2, reservation="r1"),)
+    bought = ("7", "ada", "2", "confirmed", "r1", None)
     books.take(transaction(updated("public.rsvps", cart, bought)))
     assert (books.books().stock[0].held, books.books().holds) == (0, ())
-    assert books.books().entries == (Entry(ticket="general", person="ada", quantity=2),)
-    books.take(transaction(updated("public.rsvps", bought, ("7", "ada", "2", "cancelled"))))
+    assert books.books().entries == (Entry(ticket="general", person="ada", quantity=2, reservation="r1"),)
+    books.take(transaction(updated("public.rsvps", bought, ("7", "ada", "2", "cancelled", "r1", None))))
     assert books.books().entries == ()
 
 
@@ -97,7 +115,7 @@ def test_other_sales_are_other_peoples_affair() -> None:
     before = books.books()
     assert not books.take(
         transaction(
-            inserted("public.rsvps", "9", "ben", "1", "confirmed"),
+            inserted("public.rsvps", "9", "ben", "1", "confirmed", "r1", None),
             updated("public.tickets", ("9", "100", "100"), ("9", "99", "100")),
             inserted("public.something", "7"),
         )
@@ -110,8 +128,8 @@ def test_a_change_that_changes_no_number_is_no_new_state() -> None:
     books = replica()
     books.take(OPENING)
     assert not books.take(transaction(updated("public.tickets", ("7", "2", "2"), ("7", "2", "2"))))
-    assert not books.take(transaction(inserted("public.rsvps", "7", "ada", "1", "cancelled")))
-    assert not books.take(transaction(deleted("public.rsvps", "7", "ada", "1", "cancelled")))
+    assert not books.take(transaction(inserted("public.rsvps", "7", "ada", "1", "cancelled", "r1", None)))
+    assert not books.take(transaction(deleted("public.rsvps", "7", "ada", "1", "cancelled", "r1", None)))
 
 
 def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
@@ -128,7 +146,7 @@ def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
         (Change(ChangeKind.TRUNCATE, "public.rsvps", None, None), "was truncated"),
         (updated("public.rsvps", None, ADA), "as they were"),
         (inserted("public.tickets", "7", "many", "2"), "'many' where a whole number"),
-        (inserted("public.rsvps", "7", "ada", "1.5", "confirmed"), "'1.5' where a whole number"),
+        (inserted("public.rsvps", "7", "ada", "1.5", "confirmed", "r1", None), "'1.5' where a whole number"),
     ],
 )
 def test_what_cannot_be_read_is_said(change: Change, message: str) -> None:

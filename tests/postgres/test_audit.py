@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from harness.postgres import connect
-from harness.postgres.audit import NAME_PREFIX, AuditUnavailableError, auditing
+from harness.postgres.audit import NAME_PREFIX, AuditUnavailableError, WrongLedgerError, auditing
 from harness.postgres.pgoutput import Change, ChangeKind
 
 if TYPE_CHECKING:
@@ -172,10 +172,20 @@ async def test_a_user_who_may_not_read_the_log_is_told_so(
         await shop.execute(f"DROP ROLE {role}")
 
 
-async def test_a_table_that_is_not_there_is_told(database: str, shop: asyncpg.Connection) -> None:
-    """By its name."""
-    with pytest.raises(AuditUnavailableError, match="no_such_table"):
-        async with auditing(database, {"public.no_such_table": ("id",)}):
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"public.no_such_table": ("id",)}, "the table public.no_such_table, which is not there"),
+        ({"public.tickets": ("id", "lft")}, r"public.tickets.lft, which is not there; .*: id, name, left$"),
+        ({"public.tickets_pkey": ("id",)}, "public.tickets_pkey, which is no table"),
+    ],
+)
+async def test_a_description_that_does_not_fit_is_the_persons_mistake(
+    wanted: dict[str, tuple[str, ...]], message: str, database: str, shop: asyncpg.Connection
+) -> None:
+    """No reason for snapshots: what is wrong is told, with what there is instead."""
+    with pytest.raises(WrongLedgerError, match=message):
+        async with auditing(database, wanted):
             pass
     assert await shop.fetchval("SELECT count(*) FROM pg_publication") == 0
 

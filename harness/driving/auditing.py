@@ -1,0 +1,496 @@
+"""The auditor: the books of a target judged after every commit while it is driven.
+
+Theory of operation. A target that says which tables carry its stock (``ledger``, :mod:`harness.model.ledger`)
+is read from Postgres' log: each transaction goes into a :class:`~harness.driving.replica.Replica`, and the
+books of the sales that are followed are judged as they are after it, in the order of the commits. Nothing is
+asked of the target, and no committed state is missed. Where the log cannot be had, or the target does not
+say, its books are read as often as somebody asks: then states are *sampled*, and the auditor says why.
+
+While many commits are made, the incremental judgement here says when a law about states is broken, and which
+states are kept. The laws decide, over the states that were kept: all of them where a sale is small; else the
+first, those in which a law was first broken, and those in which it is broken most.
+
+What goes wrong after the beginning ends the audit and nothing else. Everything gathered is kept, ``trouble``
+says what it was, and whoever judges must not call the rest safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.driving.replica import Replica, UnreadableLedgerError
+from harness.errors import TargetFailedError
+from harness.laws._books import View, below_zero, oversold
+from harness.model import Commit
+from harness.model.ledger import Standing
+from harness.postgres.audit import AuditUnavailableError, auditing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from harness.driving.replica import Account
+    from harness.model import Books, Entry, Running, Stock, TicketType
+    from harness.model.ledger import Ledger
+    from harness.postgres.audit import Audit
+    from harness.postgres.pgoutput import Transaction
+
+MOST_KEPT = 100_000
+"""Rows, over all kept states of a sale, after which only those states are kept that say something new."""
+
+
+class AuditMode(StrEnum):
+    """How committed states are come by."""
+
+    EVERY_COMMIT = "every commit"
+    SAMPLED = "sampled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """A law about states was broken for the first time in a sale."""
+
+    number: int
+    """Of the sale."""
+    law: str
+    ticket: str
+    message: str
+    commit: Commit | None
+    """``None`` where states are sampled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the audit is."""
+
+    commits: int
+    """Commits judged so far, over all sales; 0 where states are sampled."""
+    lag_seconds: float
+    """How old what is known is: all that was committed so long ago has been judged."""
+    breaches: tuple[Breach, ...]
+    """Those found since the last call."""
+
+
+class Auditor(Protocol):
+    """Follows sales, any number at a time."""
+
+    @property
+    def mode(self) -> AuditMode:
+        """How states are come by."""
+
+    @property
+    def reason(self) -> str:
+        """Why they are only sampled; empty where every commit is read."""
+
+    @property
+    def trouble(self) -> str:
+        """What ended the audit before its time; empty while all is well."""
+
+    @property
+    def lag_seconds(self) -> float:
+        """How old what is known is, at this moment."""
+
+    async def open(self, sale: Any, tickets: Sequence[TicketType], number: int = 0) -> None:
+        """Begin to follow a sale that was just opened: every state from now on is one of it."""
+
+    async def catch_up(self) -> Progress:
+        """Judge everything that was committed before this call."""
+
+    def numbers(self, number: int = 0) -> Mapping[str, Stock]:
+        """Return the totals of a sale as of the last commit that was judged, by ticket type."""
+
+    def states(self, number: int = 0) -> tuple[Books, ...]:
+        """Return the states of a sale that belong into its evidence, in the order of the commits."""
+
+    def commits(self, number: int = 0) -> int:
+        """Return how many commits changed the books of a sale; 0 where states are sampled."""
+
+    def difference(self, books: Books, number: int = 0) -> str:
+        """Say what the log tells otherwise than books that the target showed while nothing was happening.
+
+        Empty when they say the same, or when nothing is read from the log.
+        """
+
+    def close(self, number: int = 0) -> None:
+        """Follow a sale no longer, and forget it."""
+
+
+def in_words(auditor: Auditor) -> str:
+    """Return how states are come by, as a check tells it."""
+    return f"{auditor.mode}: {auditor.reason}" if auditor.reason else str(auditor.mode)
+
+
+@contextlib.asynccontextmanager
+async def audited(
+    database: str, target: object, running: Running, *, most_kept: int = MOST_KEPT
+) -> AsyncIterator[Auditor]:
+    """Judge what is committed in a database for the length of a block.
+
+    :param database: URL of the target's database itself, whatever stands between the two.
+    :param target: says which tables carry its stock in an attribute ``ledger``, if it does.
+    :param running: the target, running on that database.
+    :param most_kept: rows over all states of a sale up to which every state is kept; with 0 only those that
+        break a law are.
+    :raises WrongLedgerError: when the ledger names a table or a column that is not there.
+    """
+    ledger: Ledger | None = getattr(target, "ledger", None)
+    reason = _unable(ledger, running)
+    async with contextlib.AsyncExitStack() as stack:
+        if ledger is not None and not reason:
+            try:
+                audit = await stack.enter_async_context(auditing(database, ledger.columns))
+            except AuditUnavailableError as error:
+                reason = str(error)
+            else:
+                yield LogAuditor(running, ledger, audit, most_kept)
+                return
+        yield SnapshotAuditor(running, reason)
+
+
+def _unable(ledger: Ledger | None, running: Running) -> str:
+    """Return why the log would say nothing."""
+    if ledger is None:
+        return "the target does not say which tables carry its stock"
+    if getattr(running, "ticket_ids", None) is None:
+        return "the target does not say what its tables call a ticket type"
+    return ""
+
+
+class LogAuditor:
+    """Reads every commit from the log."""
+
+    mode = AuditMode.EVERY_COMMIT
+    reason = ""
+
+    def __init__(self, running: Running, ledger: Ledger, audit: Audit, most_kept: int = MOST_KEPT) -> None:
+        """Begin with what the log tells from now on."""
+        self.trouble = ""
+        self._running = running
+        self._audit = audit
+        self._replica = Replica(ledger)
+        self._sold_in_rows = Standing.SOLD in ledger.standings
+        self._most_kept = most_kept
+        self._sales: dict[int, _Followed] = {}
+        self._owners: dict[str, _Followed] = {}
+        """By what the tables call the ticket type."""
+        self._commits = 0
+        self._breaches: list[Breach] = []
+        self._known = time.monotonic()
+        """All that was committed before has been judged."""
+        self._turn = asyncio.Lock()
+
+    @property
+    def lag_seconds(self) -> float:
+        """See :class:`Auditor`."""
+        return time.monotonic() - self._known
+
+    async def open(self, sale: Any, tickets: Sequence[TicketType], number: int = 0) -> None:
+        """See :class:`Auditor`.
+
+        :raises TargetFailedError: when the target does not say what its tables call one of the ticket types.
+        """
+        names = self._running.ticket_ids(sale)  # type: ignore[attr-defined]  # looked for in the beginning
+        initial = {ticket.name: ticket.initial for ticket in tickets}
+        ours = {identity: (name, initial[name]) for identity, name in names.items() if name in initial}
+        if missing := sorted(set(initial) - {name for name, _ in ours.values()}):
+            raise TargetFailedError(f"the target does not say what its tables call {', '.join(missing)}")
+        followed = _Followed(number, ours, self._most_kept)
+        async with self._turn:
+            try:
+                followed.since = await self._audit.position()
+            except AuditUnavailableError as error:
+                self.trouble = self.trouble or str(error)
+            self._replica.follow(ours)
+            self._sales[number] = followed
+            self._owners |= dict.fromkeys(ours, followed)
+
+    async def catch_up(self) -> Progress:
+        """See :class:`Auditor`."""
+        async with self._turn:
+            if not self.trouble:
+                begun = time.monotonic()
+                try:
+                    async for transactions in self._audit.read():
+                        for transaction in transactions:
+                            self._take(transaction)
+                    self._known = begun
+                except (AuditUnavailableError, UnreadableLedgerError) as error:
+                    self.trouble = str(error)
+        found, self._breaches = tuple(self._breaches), []
+        return Progress(commits=self._commits, lag_seconds=self.lag_seconds, breaches=found)
+
+    def numbers(self, number: int = 0) -> Mapping[str, Stock]:
+        """See :class:`Auditor`."""
+        accounts = self._replica.accounts
+        return {
+            name: self._totals(accounts[identity], name, initial)
+            for identity, (name, initial) in self._sales[number].tickets.items()
+            if identity in accounts
+        }
+
+    def states(self, number: int = 0) -> tuple[Books, ...]:
+        """See :class:`Auditor`."""
+        return self._sales[number].states()
+
+    def commits(self, number: int = 0) -> int:
+        """See :class:`Auditor`."""
+        return self._sales[number].commits
+
+    def difference(self, books: Books, number: int = 0) -> str:
+        """See :class:`Auditor`."""
+        if self.trouble:
+            return ""
+        return "; ".join(_differences(self._replica.books(self._sales[number].tickets), books))
+
+    def close(self, number: int = 0) -> None:
+        """See :class:`Auditor`."""
+        identities = self._sales.pop(number).tickets
+        self._replica.forget(identities)
+        for identity in identities:
+            del self._owners[identity]
+
+    def _totals(self, account: Account, name: str, initial: int) -> Stock:
+        stock = account.stock(name, initial, counts_rows=False)
+        return replace(stock, sold=account.units) if self._sold_in_rows else stock
+
+    def _take(self, transaction: Transaction) -> None:
+        touched = self._replica.take(transaction)
+        if not touched:
+            return
+        owners = self._owners
+        if len(touched) == 1:
+            followed = owners.get(touched[0])
+            if followed is not None and transaction.end > followed.since:
+                self._judge(followed, transaction, touched)
+            return
+        for followed in {owners[each].number: owners[each] for each in touched if each in owners}.values():
+            if transaction.end > followed.since:
+                mine = [each for each in touched if owners.get(each) is followed]
+                self._judge(followed, transaction, mine)
+
+    def _judge(self, followed: _Followed, transaction: Transaction, touched: Sequence[str]) -> None:
+        """Judge what one commit made of one sale, and keep the state if it is worth it."""
+        self._commits += 1
+        followed.commits += 1
+        news = [each for identity in touched for each in self._news(followed, identity)]
+        if not news and not followed.keeps_all:
+            return
+        names = {identity: name for identity, (name, _) in followed.tickets.items()}
+        commit = Commit(transaction.xid, transaction.committed, self._replica.told(transaction, names))
+        followed.keep(self._replica.books(followed.tickets, commit))
+        self._breaches += [
+            Breach(number=followed.number, law=law, ticket=ticket, message=message, commit=commit)
+            for law, ticket, message, is_first in news
+            if is_first
+        ]
+
+    def _news(self, followed: _Followed, identity: str) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield the laws that one ticket type breaks as never before: law, ticket, message, first time."""
+        account = self._replica.accounts[identity]
+        remaining, sold, _ = account.numbers
+        if self._sold_in_rows:
+            sold = account.units
+        name, initial = followed.tickets[identity]
+        capacities = tuple(sorted({initial, *account.capacities[1:]})) if account.capacities else (initial,)
+        for law, amount, what in _broken(account.empty, remaining, sold, account.held, capacities[-1]):
+            is_first = followed.is_worse(law, name, amount)
+            if is_first is not None:
+                shown = View(name, initial, capacities, sold, remaining, account.held, (), final=False)
+                yield law, name, f"{name}: {shown.told()}: {what}.", is_first
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One sale."""
+
+    number: int
+    tickets: Mapping[str, tuple[str, int]]
+    """The scenario's name and how much there was, by what the tables call the ticket type."""
+    room: int
+    """Rows that may still be kept while every state is."""
+    since: int = 0
+    """Position in the log from which on states are states of the sale."""
+    commits: int = 0
+    keeps_all: bool = field(init=False)
+    _states: dict[int, Books] = field(default_factory=dict)
+    """By the number of the commit."""
+    _worst: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """How badly each law is broken for each ticket type, and in which state; kept whatever room there is."""
+    _replaceable: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Keep every state as long as there is room."""
+        self.keeps_all = self.room > 0
+
+    def is_worse(self, law: str, ticket: str, amount: int) -> bool | None:
+        """Note how badly a law is broken in the present state.
+
+        :returns: ``True`` when it is the first time, ``False`` when it is clearly worse than ever before, and
+            ``None`` otherwise.
+        """
+        worst, state = self._worst.get((law, ticket), (0, 0))
+        if amount <= worst + worst // 4:
+            return None
+        self._worst[law, ticket] = amount, self.commits
+        if state in self._replaceable:
+            self._replaceable.discard(state)
+            if all(kept != state for _, kept in self._worst.values()):
+                del self._states[state]
+        if worst and not self.keeps_all:
+            self._replaceable.add(self.commits)
+        return worst == 0
+
+    def keep(self, books: Books) -> None:
+        """Keep the present state."""
+        self._states[self.commits] = books
+        self.room -= 1 + sum(len(rows or ()) for rows in (books.entries, books.holds, books.waiting))
+        self.keeps_all = self.room > 0
+
+    def states(self) -> tuple[Books, ...]:
+        """Return the states that were kept, in the order of the commits."""
+        return tuple(self._states[number] for number in sorted(self._states))
+
+
+class SnapshotAuditor:
+    """Reads the books whenever it is asked to catch up: states in between are not seen."""
+
+    mode = AuditMode.SAMPLED
+    lag_seconds = 0.0
+    trouble = ""
+
+    def __init__(self, running: Running, reason: str) -> None:
+        """Say why every commit cannot be read."""
+        self.reason = reason
+        self._running = running
+        self._sales: dict[int, _Sampled] = {}
+        self._breaches: list[Breach] = []
+
+    async def open(self, sale: Any, tickets: Sequence[TicketType], number: int = 0) -> None:
+        """See :class:`Auditor`."""
+        self._sales[number] = _Sampled(sale, {ticket.name: ticket.initial for ticket in tickets})
+
+    async def catch_up(self) -> Progress:
+        """See :class:`Auditor`.
+
+        :raises TargetFailedError: when the target does not show its books.
+        """
+        begun = time.monotonic()
+        for number, sampled in tuple(self._sales.items()):
+            books = await self._running.books(sampled.sale)
+            if sampled.take(books):
+                self._breaches += sampled.breaches(number)
+        self.lag_seconds = time.monotonic() - begun
+        found, self._breaches = tuple(self._breaches), []
+        return Progress(commits=0, lag_seconds=self.lag_seconds, breaches=found)
+
+    def numbers(self, number: int = 0) -> Mapping[str, Stock]:
+        """See :class:`Auditor`."""
+        states = self._sales[number].states
+        if not states:
+            return {}
+        books = states[-1]
+        return {stock.ticket: replace(stock, sold=books.sold(stock)) for stock in books.stock}
+
+    def states(self, number: int = 0) -> tuple[Books, ...]:
+        """See :class:`Auditor`."""
+        return tuple(self._sales[number].states)
+
+    def commits(self, number: int = 0) -> int:  # noqa: ARG002  # none are read
+        """See :class:`Auditor`."""
+        return 0
+
+    def difference(self, books: Books, number: int = 0) -> str:  # noqa: ARG002  # nothing to compare with
+        """See :class:`Auditor`."""
+        return ""
+
+    def close(self, number: int = 0) -> None:
+        """See :class:`Auditor`."""
+        del self._sales[number]
+
+
+@dataclass(slots=True)
+class _Sampled:
+    """One sale of which snapshots are taken."""
+
+    sale: Any
+    initial: Mapping[str, int]
+    states: list[Books] = field(default_factory=list)
+    _broken: set[tuple[str, str]] = field(default_factory=set)
+
+    def take(self, books: Books) -> bool:
+        """Keep a state that is not what the last one was, and say whether it was kept."""
+        if self.states and self.states[-1] == books:
+            return False
+        self.states.append(books)
+        return True
+
+    def breaches(self, number: int) -> Iterator[Breach]:
+        """Yield the laws that the last state is the first to break."""
+        books = self.states[-1]
+        for stock in books.stock:
+            sold = books.sold(stock)
+            empty = sum(entry.quantity <= 0 for entry in books.of(stock.ticket))
+            capacities = tuple(sorted({self.initial.get(stock.ticket, stock.initial), stock.initial}))
+            for law, _, what in _broken(empty, stock.remaining, sold, stock.held, capacities[-1]):
+                if (law, stock.ticket) not in self._broken:
+                    self._broken.add((law, stock.ticket))
+                    shown = View(
+                        stock.ticket,
+                        capacities[0],
+                        capacities,
+                        sold,
+                        stock.remaining,
+                        stock.held,
+                        (),
+                        final=False,
+                    )
+                    message = f"{stock.ticket}: {shown.told()}: {what}."
+                    yield Breach(number=number, law=law, ticket=stock.ticket, message=message, commit=None)
+
+
+def _broken(
+    empty: int, remaining: int | None, sold: int | None, held: int, capacity: int
+) -> Iterator[tuple[str, int, str]]:
+    """Yield the laws about states that these numbers break, how badly, and in words.
+
+    :param empty: rows that stand for zero or fewer units.
+    """
+    if sold is not None:
+        over = oversold(sold=sold, held=held, remaining=remaining, capacity=capacity)
+        if over > 0:
+            yield "no_oversell", over, f"{over} too many"
+    for number, name in below_zero(remaining, sold, held):
+        yield "never_negative", -number, f"the count of {name} is {number}"
+    if empty > 0:
+        yield "never_negative", 1, f"{empty} rows stand for zero or fewer units"
+
+
+def _differences(told: Books, shown: Books) -> Iterator[str]:
+    """Yield what the log tells of the final state otherwise than the target's own books."""
+    stocks = {stock.ticket: stock for stock in shown.stock}
+    for stock in told.stock:
+        other = stocks.get(stock.ticket)
+        if other is None:
+            yield f"{stock.ticket} is not in the books"
+            continue
+        pairs = {
+            "remaining": (stock.remaining, other.remaining),
+            "sold": (stock.sold, other.sold),
+            "held": (None if told.holds is None else stock.held, other.held),
+        }
+        for name, (mine, theirs) in pairs.items():
+            if None not in (mine, theirs) and mine != theirs:
+                yield f"{stock.ticket}: {name} is {mine} in the log and {theirs} in the books"
+    for name in ("entries", "holds", "waiting"):
+        mine, theirs = getattr(told, name), getattr(shown, name)
+        if mine is not None and theirs is not None and _counted(mine) != _counted(theirs):
+            yield f"{name}: {len(mine)} in the log, {len(theirs)} in the books, and not the same ones"
+
+
+def _counted(rows: Iterable[Entry]) -> Counter[tuple[str, str, int]]:
+    return Counter((row.ticket, row.person, row.quantity) for row in rows)
