@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
 
 from harness.model import Answer, Call, Outcome
-from harness.model.operations import FEATURE_OF, Proof, kind_name
+from harness.model.operations import FEATURE_OF, Proof, Reserve, kind_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,14 @@ _VALUES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
 }
 _PLAIN = (None, None, None, (), "")
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_PLAIN_ANSWERS = {outcome.value: Answer(outcome) for outcome in Outcome}
+_PROOFS = {proof.value: proof for proof in Proof}
+
+_LENGTH = 8
+"""Values of a record."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""A record as it travels; see the module."""
 
 
 class Record(NamedTuple):
@@ -77,38 +85,65 @@ def unpack(payload: bytes) -> Iterator[tuple[int, Call]]:
 
     :raises NoRecordError: when something in it is no record.
     """
-    unpacker = msgpack.Unpacker(use_list=False)
+    for row in rows(payload):
+        yield row[0], call_of(row)
+
+
+def rows(payload: bytes) -> list[Row]:
+    """Return the records of a payload as they travel, for those who have millions to sort.
+
+    :raises NoRecordError: when something in it is no record.
+    """
+    unpacker = msgpack.Unpacker(use_list=False, max_buffer_size=max(len(payload), 1))
     unpacker.feed(payload)
+    found: list[Any] = []
     read = 0
     try:
-        for sale, client, kind, values, outcome, rest, invoked, completed in unpacker:
+        for row in unpacker:
+            found.append(row)
             read = unpacker.tell()
-            answer = Answer(_OUTCOMES[outcome]) if rest is None else Answer(_OUTCOMES[outcome], *rest)
-            operation = _KINDS[kind](**dict(zip(_FIELDS[kind], values, strict=True)))
-            if kind == "reserve":
-                operation = _with_proof(operation)
-            yield (
-                sale,
-                Call(
-                    index=0,
-                    client=client,
-                    phase=0,
-                    operation=operation,
-                    answer=answer,
-                    invoked=invoked,
-                    completed=completed,
-                ),
-            )
-    except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
+    except (ValueError, msgpack.UnpackException) as error:
         raise NoRecordError(f"no record of this version: {error}") from error
     if read != len(payload):
         raise NoRecordError("the last record was cut off")
+    for row in found:
+        if type(row) is not tuple or len(row) != _LENGTH or type(row[0]) is not int:
+            raise NoRecordError(f"no record of this version: {row!s:.80}")
+    return found
 
 
-def _with_proof(operation: Any) -> Operation:
-    """Return the operation with its proof as what it is, rather than as its value."""
-    proof = Proof(operation.proof)
-    if proof is operation.proof:
-        return operation  # type: ignore[no-any-return]  # a reserve
-    values = {field.name: getattr(operation, field.name) for field in fields(operation)}
-    return type(operation)(**{**values, "proof": proof})  # type: ignore[no-any-return]  # likewise
+def call_of(row: Row, index: int = 0) -> Call:
+    """Return the call that a row tells of.
+
+    :raises NoRecordError: when it is no record.
+    """
+    _, client, kind, values, outcome, rest, invoked, completed = row
+    try:
+        return Call(
+            index=index,
+            client=client,
+            phase=0,
+            operation=_MAKE[kind](values),
+            answer=_PLAIN_ANSWERS[outcome] if rest is None else Answer(_OUTCOMES[outcome], *rest),
+            invoked=invoked,
+            completed=completed,
+        )
+    except (ValueError, TypeError, KeyError) as wrong:
+        raise NoRecordError(f"no record of this version: {wrong}") from wrong
+
+
+def _maker(name: str) -> Callable[[tuple[Any, ...]], Operation]:
+    """Return what makes operations of a kind from the values of their fields."""
+    kind, names = _KINDS[name], _FIELDS[name]
+    return lambda values: kind(**dict(zip(names, values, strict=True)))
+
+
+def _reserve(values: tuple[Any, ...]) -> Operation:
+    """Make a reserve; its proof travels as a word."""
+    fields_ = dict(zip(_FIELDS["reserve"], values, strict=True))
+    fields_["proof"] = _PROOFS[fields_["proof"]]
+    return Reserve(**fields_)
+
+
+_MAKE: dict[str, Callable[[tuple[Any, ...]], Operation]] = {name: _maker(name) for name in _KINDS}
+_MAKE["reserve"] = _reserve

@@ -57,6 +57,11 @@ class Address:
         """Host and port, as requests name them."""
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The address as one writes it."""
+        return f"http{'s' if self.encrypted else ''}://{self.authority}{self.path}"
+
     @classmethod
     def parse(cls, url: str) -> Address:
         """Read an address.

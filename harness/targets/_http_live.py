@@ -78,6 +78,11 @@ class LiveNumbers:
             return Answer(Outcome.UNKNOWN, detail="nothing was ever said of that ticket type")
         return Answer(Outcome.ACCEPTED, remaining=number)
 
+    def rest(self) -> None:
+        """Listen to nothing any more, until somebody reads."""
+        self.abort()
+        self._patience = 0
+
     def abort(self) -> None:
         """Break all connections."""
         for socket in self._sockets.values():
