@@ -97,8 +97,8 @@ class RunningHttp:
     def expose(self) -> str:
         """Return the base URL, for buyers who are not our clients.
 
-        From now on nobody listens to what is said of a sale: notices are read by our clients only, and to listen
-        would be load of its own.
+        From now on nobody listens to what is said of a sale: only our clients read notices, and listening is
+        load of its own.
         """
         self._numbers.rest()
         return self.address.url
