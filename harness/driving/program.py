@@ -101,7 +101,7 @@ async def drive_program(
     :returns: whether the client's connection can be used again.
     """
     for operation in program.operations:
-        call = await _perform(client, sale, recorder.resolve(operation), gate, patience)
+        call = await perform(client, sale, recorder.resolve(operation), gate, patience)
         recorder.record(replace(call, client=program.client, phase=phase))
         if answered is not None:
             answered(call)
@@ -112,9 +112,13 @@ async def drive_program(
     return True
 
 
-async def _perform(
+async def perform(
     client: Client, sale: Any, operation: Operation, gate: OpenGate, patience: Patience
 ) -> Call:
+    """Have one operation done, and return it as a call that belongs to nobody yet.
+
+    Without ``completed`` its outcome is unknown, and the client must not be used again.
+    """
     begun = time.monotonic_ns()
     performing = asyncio.ensure_future(_ask(client, sale, operation, gate))
     leaves = isinstance(operation, Reserve) and operation.disconnects
