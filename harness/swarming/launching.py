@@ -36,7 +36,8 @@ OLDEST = (2, 40)
 ROOT = "locust"
 """Name of the process that the engine talks to: the master, or the only one."""
 _PACKAGE = Path(harness.__file__).parent
-_LOCUSTFILE = _PACKAGE / "locusts" / "locustfile.py"
+LOCUSTFILE = _PACKAGE / "locusts" / "locustfile.py"
+"""Ours, for those who bring none of their own."""
 _POLITE = 5.0
 """Seconds between asking a process to end and killing it."""
 _SECRETS = re.compile(r"postgres(ql)?://", re.IGNORECASE)
@@ -158,7 +159,7 @@ async def launched(
     web_port = _free_port(load.web_host, load.web_port) if load.web else None
     web = f"http://{load.web_host}:{web_port}" if load.web else None
     locusts = Locusts(folder, web)
-    common = ["-f", str(load.locustfile or _LOCUSTFILE)]
+    common = ["-f", str(load.locustfile or LOCUSTFILE)]
     with Reaper() as reaper:
         try:
             options = [*common, *_root_options(load, host, folder, patience, port, web_port)]
@@ -190,7 +191,7 @@ async def _start(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**_environment(), **extra},
+            env={**environment(), **extra},
             start_new_session=True,
         )
     reaper.watch_process_group(process.pid)
@@ -219,7 +220,7 @@ def _root_options(
     yield from load.locust_options
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return what Locust may know of our environment: no database, nothing that changes what it is told."""
     kept = {
         name: value
