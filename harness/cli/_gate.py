@@ -44,9 +44,9 @@ def plan_of(chosen: dict[str, Any], *, engines: Sequence[str], **settings: Any) 
     settings |= {
         "seed": chosen["seed"] if chosen["seed"] is not None else secrets.randbelow(2**32),
         "operation_timeout": chosen["operation_timeout"],
-        "buyers": chosen["buyers"],
-        "proxy_tls": chosen["proxy_tls"],
-        "isolation": chosen["isolation"] and chosen["isolation"].replace("-", " "),
+        "buyers": chosen.get("buyers"),
+        "proxy_tls": chosen.get("proxy_tls"),
+        "isolation": chosen["isolation"].replace("-", " ") if chosen.get("isolation") else None,
     }
     return Plan(
         target=resolve(chosen["target"]),

@@ -7,6 +7,7 @@ parses the flag and the variable; :mod:`harness.cli._settings` reads the file. T
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli._settings import settings_of
+from harness.load.plan import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,17 +40,55 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in th
         if isinstance(value, float):
             return value
         text = str(value).strip().lower()
-        parts = _PART.findall(text) if re.fullmatch(f"(?:{_PART.pattern})+", text) else []
-        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        seconds = _seconds(text) if re.fullmatch(f"(?:{_PART.pattern})+", text) else 0.0
         if seconds <= 0:
             self.fail(f"{value!r} is not a length of time; valid: 250ms, 90s, 5m, 1h30m", param, ctx)
         return seconds
+
+
+class Pause(click.ParamType):  # type: ignore[type-arg]  # as above
+    """Two lengths of time, ``1s..3s``, or one that is both; none at all is one too. Converted to seconds."""
+
+    name = "pause"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """Return the shortest and the longest, in seconds.
+
+        Fails when the longest is shorter than the shortest.
+        """
+        if isinstance(value, tuple):
+            return value
+        ends = str(value).strip().lower().split("..")
+        if len(ends) > 2 or not all(re.fullmatch(f"0|(?:{_PART.pattern})+", end.strip()) for end in ends):
+            self.fail(f"{value!r} is no pause; valid: 0s, 500ms, 1s..3s", param, ctx)
+        shortest, longest = _seconds(ends[0]), _seconds(ends[-1])
+        if longest < shortest:
+            self.fail(f"{value!r} ends before it begins; valid: 0s, 500ms, 1s..3s", param, ctx)
+        return shortest, longest
 
 
 class WholeNumber(click.IntRange):
     """A whole number that is not too small."""
 
     name = "number"
+
+
+class Rate(click.FloatRange):
+    """So many a second: more than none."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=1e6)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; what is called one and is none is refused."""
+        rate = float(super().convert(value, param, ctx))
+        if math.isnan(rate):
+            self.fail(f"{value!r} is no rate; valid: a number above 0", param, ctx)
+        return rate
 
 
 class Budget(WholeNumber):
@@ -64,7 +104,14 @@ class Budget(WholeNumber):
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DURATION = Duration()
+PAUSE = Pause()
+PORT = WholeNumber(1, 65535)
+
+
+def _seconds(text: str) -> float:
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +120,8 @@ class Setting:
 
     name: str
     """As a flag without its dashes, and as a key of a file."""
+    table: str = ""
+    """The table of the file in which it stands, where it concerns one command only."""
     help: str
     type: click.ParamType[Any] = click.STRING
     """:data:`click.BOOL` makes an on/off pair of flags."""
@@ -85,7 +134,12 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"OVERSELL_{self.name.replace('-', '_').upper()}"
+        return f"OVERSELL_{self.key.replace('-', '_').replace('.', '_').upper()}"
+
+    @property
+    def key(self) -> str:
+        """The key of a file, with its table: ``swarm.users``."""
+        return f"{self.table}.{self.name}" if self.table else self.name
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -108,135 +162,251 @@ class Setting:
         )
 
 
-SETTINGS: Mapping[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        Setting(
-            name="target",
-            default="sql",
-            help="Who is judged: sql, service, specimen:NAME, http(s)://… or module:object.",
-        ),
-        Setting(name="scenario", multiple=True, help="Only this scenario. Repeatable.", shown="all"),
-        Setting(name="engine", multiple=True, help="Drive with this engine. Repeatable.", shown="all"),
-        Setting(name="law", multiple=True, help="Judge by this law only. Repeatable.", shown="all"),
-        Setting(
-            name="database",
-            default="auto",
-            help="Where it runs: auto, embedded, container or postgresql://…",
-        ),
-        Setting(name="image", help="Image of the container.", shown="the official postgres image"),
-        Setting(
-            name="disposable",
-            type=click.BOOL,
-            default=False,
-            help="The database of the URL may be overwritten although it is not empty.",
-        ),
-        Setting(
-            name="seed",
-            type=WholeNumber(0, 2**63 - 1),
-            help="Seed of every random choice.",
-            shown="a fresh one, reported",
-        ),
-        Setting(
-            name="runs",
-            type=FOLDER,
-            default=Path(".oversell/runs"),
-            help="Folder that run folders are made in.",
-        ),
-        Setting(
-            name="rounds",
-            type=WholeNumber(1),
-            help="How often each check is repeated.",
-            shown="20",
-        ),
-        Setting(
-            name="buyers",
-            type=WholeNumber(1),
-            help="Size of the crowd.",
-            shown="the scenario's own; 2 where schedules are explored",
-        ),
-        Setting(
-            name="max-schedules",
-            type=Budget(1),
-            help="How many schedules of one scenario an exploration may run.",
-            shown="2000; in explore, as many as there is time for",
-        ),
-        Setting(
-            name="isolation",
-            type=click.Choice(["read-committed", "repeatable-read", "serializable"]),
-            help="Isolation level of the target's sessions, where schedules are explored.",
-            shown="the server's own",
-        ),
-        Setting(
-            name="proxy-tls",
-            type=click.BOOL,
-            default=False,
-            help="Serve encrypted connections to targets that insist on them, where schedules are explored.",
-        ),
-        Setting(
-            name="preemptions",
-            type=WholeNumber(0),
-            help="Only schedules in which a client is left at most so often although it could go on.",
-            shown="no bound",
-        ),
-        Setting(
-            name="pct",
-            type=WholeNumber(1),
-            help="Draw schedules at random for bugs of this depth (PCT), rather than run all.",
-            shown="run all",
-        ),
-        Setting(
-            name="profile",
-            type=click.Choice(["gate", "nightly"]),
-            default="gate",
-            help="How many examples the stateful engine draws: so many, or as many as there is time for.",
-        ),
-        Setting(
-            name="examples",
-            type=FOLDER,
-            help="Folder in which the nightly profile keeps the examples that failed, to begin with them.",
-            shown="examples, beside the run folders",
-        ),
-        Setting(
-            name="max-time", type=DURATION, default="5m", help="Time for the whole run, such as 90s, 5m, 1h."
-        ),
-        Setting(
-            name="operation-timeout",
-            type=DURATION,
-            default="10s",
-            help="After this long without an answer an operation's outcome is unknown.",
-        ),
-        Setting(
-            name="scenarios",
-            type=FOLDER,
-            multiple=True,
-            help="Folder with more scenarios. Repeatable.",
-            shown="./scenarios if it exists",
-        ),
-        Setting(
-            name="json",
-            type=click.BOOL,
-            default=False,
-            help="The document on standard output, and nothing else.",
-        ),
-        Setting(
-            name="quiet",
-            short="-q",
-            type=click.BOOL,
-            default=False,
-            help="No progress, only the report at the end.",
-        ),
-        Setting(
-            name="verbose", short="-v", type=click.BOOL, default=False, help="More numbers about each check."
-        ),
-        Setting(
-            name="color",
-            type=click.BOOL,
-            help="Colour and styles, or none; NO_COLOR is respected too.",
-            shown="on a terminal",
-        ),
-    )
-}
+SWARM = "swarm"
+"""The table of what concerns the swarm only."""
+
+_GENERAL: tuple[Setting, ...] = (
+    Setting(
+        name="target",
+        default="sql",
+        help="Who is judged: sql, service, specimen:NAME, http(s)://… or module:object.",
+    ),
+    Setting(name="scenario", multiple=True, help="Only this scenario. Repeatable.", shown="all"),
+    Setting(name="engine", multiple=True, help="Drive with this engine. Repeatable.", shown="all"),
+    Setting(name="law", multiple=True, help="Judge by this law only. Repeatable.", shown="all"),
+    Setting(
+        name="database",
+        default="auto",
+        help="Where it runs: auto, embedded, container or postgresql://…",
+    ),
+    Setting(name="image", help="Image of the container.", shown="the official postgres image"),
+    Setting(
+        name="disposable",
+        type=click.BOOL,
+        default=False,
+        help="The database of the URL may be overwritten although it is not empty.",
+    ),
+    Setting(
+        name="seed",
+        type=WholeNumber(0, 2**63 - 1),
+        help="Seed of every random choice.",
+        shown="a fresh one, reported",
+    ),
+    Setting(
+        name="runs",
+        type=FOLDER,
+        default=Path(".oversell/runs"),
+        help="Folder that run folders are made in.",
+    ),
+    Setting(
+        name="rounds",
+        type=WholeNumber(1),
+        help="How often each check is repeated.",
+        shown="20",
+    ),
+    Setting(
+        name="buyers",
+        type=WholeNumber(1),
+        help="Size of the crowd.",
+        shown="the scenario's own; 2 where schedules are explored",
+    ),
+    Setting(
+        name="max-schedules",
+        type=Budget(1),
+        help="How many schedules of one scenario an exploration may run.",
+        shown="2000; in explore, as many as there is time for",
+    ),
+    Setting(
+        name="isolation",
+        type=click.Choice(["read-committed", "repeatable-read", "serializable"]),
+        help="Isolation level of the target's sessions, where schedules are explored.",
+        shown="the server's own",
+    ),
+    Setting(
+        name="proxy-tls",
+        type=click.BOOL,
+        default=False,
+        help="Serve encrypted connections to targets that insist on them, where schedules are explored.",
+    ),
+    Setting(
+        name="preemptions",
+        type=WholeNumber(0),
+        help="Only schedules in which a client is left at most so often although it could go on.",
+        shown="no bound",
+    ),
+    Setting(
+        name="pct",
+        type=WholeNumber(1),
+        help="Draw schedules at random for bugs of this depth (PCT), rather than run all.",
+        shown="run all",
+    ),
+    Setting(
+        name="profile",
+        type=click.Choice(["gate", "nightly"]),
+        default="gate",
+        help="How many examples the stateful engine draws: so many, or as many as there is time for.",
+    ),
+    Setting(
+        name="examples",
+        type=FOLDER,
+        help="Folder in which the nightly profile keeps the examples that failed, to begin with them.",
+        shown="examples, beside the run folders",
+    ),
+    Setting(
+        name="max-time", type=DURATION, default="5m", help="Time for the whole run, such as 90s, 5m, 1h."
+    ),
+    Setting(
+        name="operation-timeout",
+        type=DURATION,
+        default="10s",
+        help="After this long without an answer an operation's outcome is unknown.",
+    ),
+    Setting(
+        name="scenarios",
+        type=FOLDER,
+        multiple=True,
+        help="Folder with more scenarios. Repeatable.",
+        shown="./scenarios if it exists",
+    ),
+    Setting(
+        name="json",
+        type=click.BOOL,
+        default=False,
+        help="The document on standard output, and nothing else.",
+    ),
+    Setting(
+        name="quiet",
+        short="-q",
+        type=click.BOOL,
+        default=False,
+        help="No progress, only the report at the end.",
+    ),
+    Setting(
+        name="verbose", short="-v", type=click.BOOL, default=False, help="More numbers about each check."
+    ),
+    Setting(
+        name="color",
+        type=click.BOOL,
+        help="Colour and styles, or none; NO_COLOR is respected too.",
+        shown="on a terminal",
+    ),
+)
+
+_SWARM: tuple[Setting, ...] = (
+    Setting(
+        name="users",
+        table=SWARM,
+        type=WholeNumber(1),
+        default=100,
+        help="Buyers that act at the same time, over all workers.",
+    ),
+    Setting(
+        name="spawn-rate",
+        table=SWARM,
+        type=Rate(),
+        help="Buyers that come a second, until all are there.",
+        shown="all at once",
+    ),
+    Setting(
+        name="run-time", table=SWARM, type=DURATION, default="60s", help="Time of load for each scenario."
+    ),
+    Setting(
+        name="shape",
+        table=SWARM,
+        type=click.Choice([shape.value for shape in Shape]),
+        default=Shape.STEADY.value,
+        help="How the number of buyers changes over that time.",
+    ),
+    Setting(
+        name="behaviour",
+        table=SWARM,
+        multiple=True,
+        help="What buyers do: NAME or NAME=WEIGHT. Repeatable.",
+        shown="all that fit the scenario, alike",
+    ),
+    Setting(
+        name="wait",
+        table=SWARM,
+        type=PAUSE,
+        default="0s",
+        help="How long a buyer waits between two visits: 500ms, or from 1s..3s.",
+    ),
+    Setting(
+        name="stock",
+        table=SWARM,
+        type=WholeNumber(1),
+        help="Units on sale in each sale; when they are gone, the next sale opens.",
+        shown="ten for every user",
+    ),
+    Setting(
+        name="keep-going",
+        table=SWARM,
+        type=click.BOOL,
+        default=False,
+        help="Go on after the first commit that breaks a law.",
+    ),
+    Setting(
+        name="workers",
+        table=SWARM,
+        type=WholeNumber(0),
+        help="Worker processes on this machine.",
+        shown="none: one process makes all the load; 1 with --worker",
+    ),
+    Setting(
+        name="bind",
+        table=SWARM,
+        default="127.0.0.1",
+        help="Address on which the master waits for workers.",
+    ),
+    Setting(
+        name="port",
+        table=SWARM,
+        type=PORT,
+        default=5557,
+        help="Port on which the master waits for workers.",
+    ),
+    Setting(
+        name="expect-workers",
+        table=SWARM,
+        type=WholeNumber(1),
+        default=1,
+        help="How many workers must have come to the master before the load begins.",
+    ),
+    Setting(
+        name="expect-within",
+        table=SWARM,
+        type=DURATION,
+        default="60s",
+        help="Time in which they must have come; for a worker, in which its master must answer.",
+    ),
+    Setting(name="master-host", table=SWARM, help="Host on which a worker's master waits.", shown="none"),
+    Setting(
+        name="master-port",
+        table=SWARM,
+        type=PORT,
+        default=5557,
+        help="Port on which a worker's master waits.",
+    ),
+    Setting(
+        name="web",
+        table=SWARM,
+        type=click.BOOL,
+        default=False,
+        help="Serve Locust's own page, with the books.",
+    ),
+    Setting(name="web-host", table=SWARM, default="127.0.0.1", help="Address of that page."),
+    Setting(name="web-port", table=SWARM, type=PORT, help="Port of that page.", shown="one that is free"),
+    Setting(
+        name="locustfile",
+        table=SWARM,
+        type=FILE,
+        help="A locustfile of your own, with users that are Buyers.",
+        shown="ours",
+    ),
+)
+
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in (*_GENERAL, *_SWARM)}
+"""Every setting by its name."""
 
 
 def settings(*names: str) -> Callable[[F], F]:
@@ -280,7 +450,7 @@ class SettingOption(click.Option):
             case ParameterSource.ENVIRONMENT:
                 return self.setting.variable
             case ParameterSource.DEFAULT_MAP:
-                return f"{_read(ctx).path}, key {self.setting.name}"
+                return f"{_read(ctx).path}, key {self.setting.key}"
             case _:
                 return f"--{self.setting.name}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli._options import DURATION, SETTINGS
+from harness.cli._options import DURATION, PAUSE, SETTINGS
 
 if TYPE_CHECKING:
     from harness.cli._options import Setting
@@ -41,19 +41,21 @@ def with_table(page: str) -> str:
 
 def _row(setting: Setting) -> tuple[str, ...]:
     flags = ", ".join(f"`{flag}`" for flag in reversed(setting.flags))
-    key = f"`{setting.name}`"
+    key = f"`{setting.key}`"
     return flags, f"`{setting.variable}`", key, _type(setting), _default(setting), setting.help
 
 
 def _type(setting: Setting) -> str:
     if isinstance(setting.type, click.Path):
-        kind = "folder"
+        kind = "folder" if setting.type.dir_okay else "file"
     elif isinstance(setting.type, click.Choice):
         kind = ", ".join(f"`{choice}`" for choice in setting.type.choices)
     elif isinstance(setting.type, click.IntRange):
         kind = f"whole number from {setting.type.min}"
+    elif isinstance(setting.type, click.FloatRange):
+        kind = f"number above {setting.type.min:g}"
     else:
-        kind = {click.BOOL: "true or false", DURATION: "duration"}.get(setting.type, "text")
+        kind = {click.BOOL: "true or false", DURATION: "duration", PAUSE: "pause"}.get(setting.type, "text")
     return f"one or more: {kind}" if setting.multiple else kind
 
 

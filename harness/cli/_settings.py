@@ -51,7 +51,7 @@ def settings_of(folder: Path, valid: Mapping[str, Setting]) -> Settings:
             raise UsageError(f"Both {names} have settings. Keep one of them.")
         if found:
             path, table = found[0]
-            return Settings(path, {key: _checked(path, key, value, valid) for key, value in table.items()})
+            return Settings(path, dict(_read(path, table, {each.key: each for each in valid.values()})))
     return Settings()
 
 
@@ -86,10 +86,33 @@ def _load(path: Path) -> dict[str, Any] | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _checked(path: Path, key: str, value: Any, valid: Mapping[str, Setting]) -> Any:
-    if key not in valid:
-        raise UsageError(f"{path}: {unknown_name('setting', key, valid)}")
-    setting = valid[key]
+def _read(path: Path, table: dict[str, Any], valid: Mapping[str, Setting]) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each setting of a file.
+
+    :param valid: the settings there are, by key.
+    """
+    tables = {setting.table for setting in valid.values()} - {""}
+    for key, value in table.items():
+        if key in tables and not isinstance(value, dict):
+            raise UsageError(f"{path}, key {key}: must be a table.")
+        inside = {f"{key}.{name}": one for name, one in value.items()} if key in tables else {key: value}
+        for full, one in inside.items():
+            if full not in valid:
+                raise UsageError(f"{path}: {_unknown(full, valid)}")
+            yield valid[full].name, _checked(path, valid[full], one)
+
+
+def _unknown(key: str, valid: Mapping[str, Setting]) -> str:
+    for setting in valid.values():
+        if setting.table and setting.name == key:
+            return (
+                f"{key} does not stand for itself: it belongs to the table {setting.table} ({setting.key})."
+            )
+    return str(unknown_name("setting", key, valid))
+
+
+def _checked(path: Path, setting: Setting, value: Any) -> Any:
+    key = setting.key
     values = value if setting.multiple and isinstance(value, list) else [value]
     if not all(_is_of(setting.type, one) for one in values):
         wanted = _wanted(setting)
@@ -105,6 +128,8 @@ def _is_of(kind: click.ParamType[Any], value: Any) -> bool:
         return isinstance(value, bool)
     if isinstance(kind, click.IntRange):
         return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(kind, click.FloatRange):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, str)
 
 
@@ -113,6 +138,8 @@ def _wanted(setting: Setting) -> str:
         return "true or false"
     if isinstance(setting.type, click.IntRange):
         return "a whole number"
+    if isinstance(setting.type, click.FloatRange):
+        return "a number"
     return "a string or a list of strings" if setting.multiple else "a string"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -22,6 +23,7 @@ from harness.model.events import (
     Event,
     EvidenceKept,
     FailureKept,
+    LoadProgressed,
     Noticed,
     RunFinished,
     RunStarted,
@@ -43,6 +45,8 @@ _MOST_VIOLATIONS = 10
 _LOG_WIDTH = 130
 _REDRAW_SECONDS = 0.1
 _SIGN_OF_LIFE_SECONDS = 10.0
+_LOAD_SECONDS = 5.0
+"""How often a log says how a load goes."""
 
 
 class ReportConsole(Console):
@@ -77,6 +81,7 @@ class ConsoleReporter:
         self._console = console
         self._clock = clock
         self._live: Progress | None = None
+        self._load: Live | None = None
         self._task: TaskID | None = None
         self._total = 0
         self._finished = 0
@@ -92,6 +97,8 @@ class ConsoleReporter:
                 self._begin(event)
             case CheckProgressed():
                 self._progress(event)
+            case LoadProgressed():
+                self._load_progress(event)
             case CheckFinished():
                 self._finish(event.check)
             case CheckSkipped():
@@ -111,9 +118,10 @@ class ConsoleReporter:
 
     def close(self) -> None:
         """Give the terminal back."""
+        self._end_load()
         if self._live is not None:
             self._live.stop()
-            self._live = None
+            self._live = self._task = None
 
     def _start(self, event: RunStarted) -> None:
         self._total = len(event.checks)
@@ -128,6 +136,7 @@ class ConsoleReporter:
     def _begin(self, event: CheckStarted) -> None:
         self._spoken = self._clock()
         if _is_screen(self._console):
+            self._end_load()
             self._live = self._live or self._open_live()
             title = cut(f"[{self._finished + 1}/{self._total}] {event.scenario} / {event.engine}", 60)
             if self._task is not None:
@@ -165,7 +174,41 @@ class ConsoleReporter:
         if due:
             self._spoken = self._clock()
 
+    def _load_progress(self, event: LoadProgressed) -> None:
+        """Say how a load goes: one line that is redrawn, or a line of the log from time to time."""
+        screen = _is_screen(self._console)
+        if self._clock() - self._spoken < (_REDRAW_SECONDS if screen else _LOAD_SECONDS):
+            return
+        self._spoken = self._clock()
+        title, facts = f"{event.scenario} / swarm", words.load_facts(event)
+        if not screen:
+            self._line(f"{title}: {', '.join(facts)}", "dim")
+            return
+        if self._load is None:
+            self.close()
+            self._load = self._open_load()
+        while len(facts) > 1 and len(f"{title}: {', '.join(facts)}") >= self._console.width:
+            facts.pop()
+        self._load.update(Text(one_line(f"{title}: {', '.join(facts)}"), no_wrap=True), refresh=True)
+
+    def _open_load(self) -> Live:
+        live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        live.start()
+        return live
+
+    def _end_load(self) -> None:
+        if self._load is not None:
+            self._load.stop()
+            self._load = None
+
     def _finish(self, check: Check) -> None:
+        self._end_load()
         self._finished += 1
         runs = words.counted(check.runs, "run")
         if check.hits:

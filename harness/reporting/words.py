@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.model import Check, Operation, Report, Violation
+    from harness.model.events import LoadProgressed
 
 _NOT_HERE = "in this scenario"
 """How a law's reason ends when the scenario is about something else."""
@@ -102,6 +103,27 @@ def _retries(check: Check) -> str:
     """Return how often a buyer was refused for a passing reason: the price of an isolation level."""
     refused = check.outcomes.get(Outcome.RETRYABLE, 0)
     return f"; {refused} of {check.operations} operations would have to be tried again" if refused else ""
+
+
+def load_facts(event: LoadProgressed) -> list[str]:
+    """Return how a load goes, in a few words each, what matters most first."""
+    sold = [f"sold {event.sold:,}"] if event.sold is not None else []
+    remaining = [f"{event.remaining:,} left"] if event.remaining is not None else []
+    if event.lag_seconds is None:
+        audit = ["audit sampled"]
+    else:
+        audit = [f"{counted(event.commits, 'commit')} audited", f"lag {event.lag_seconds:.2f} s"]
+    return [
+        f"{event.seconds:.0f} of {event.of:.0f} s",
+        *sold,
+        *remaining,
+        f"{event.rate:,.0f} requests/s",
+        counted(event.failures, "error"),
+        *audit,
+        f"95% within {event.p95_ms:,.0f} ms",
+        counted(event.users, "user"),
+        f"sale {event.sales:,}",
+    ]
 
 
 def duration(seconds: float) -> str:

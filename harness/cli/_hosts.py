@@ -1,0 +1,105 @@
+"""Hosts and ports that a person names: whose they are, and whether they are free."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import threading
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.errors import UsageError
+
+_RESOLVING = 10.0
+"""Seconds after which a name is taken for one that nobody knows."""
+CONSENT = "--i-may-load-this-host"
+
+
+def refuse_strangers(target: str, *, consent: bool) -> None:
+    """Refuse a target that is not on this machine, unless somebody says that it may be loaded.
+
+    A name must lead to loopback addresses only: it is not said which of them a client takes.
+
+    :param target: what ``--target`` was given; other words than URLs are targets that are started here.
+    :raises UsageError: when it is somewhere else, or its name cannot be resolved.
+    """
+    host = urlsplit(target).hostname if is_url(target) else None
+    if host is None or consent:
+        return
+    strange = [address for address in addresses_of(host) if not is_loopback(address)]
+    if strange:
+        where = "" if strange == [host] else f" ({', '.join(strange)})"
+        raise UsageError(
+            f"{host}{where} is not this machine, and load that nobody asked for is an attack. "
+            f"If it is yours to load, say so: {CONSENT}"
+        )
+
+
+def is_url(target: str) -> bool:
+    """Return whether a target is a service that somebody else runs."""
+    return target.startswith(("http://", "https://"))
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether an address, as it was resolved, leads to this machine and cannot lead elsewhere."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_loopback)
+
+
+def addresses_of(host: str) -> list[str]:
+    """Return every address of a host, in order.
+
+    :raises UsageError: when there is none, or nobody says within ten seconds.
+    """
+    found = _resolved(host)
+    return sorted({str(entry[4][0]) for entry in found})
+
+
+def refuse_taken(host: str, port: int | None, *, flags: tuple[str, str]) -> None:
+    """Refuse an address on which nothing can listen.
+
+    :param port: ``None``: any that is free.
+    :param flags: what host and port are called on the command line.
+    :raises UsageError: when the host is none of this machine's, or the port is in use or not allowed.
+    """
+    family, kind, protocol, _, address = _resolved(host)[0]
+    with closing(socket.socket(family, kind, protocol)) as probe:
+        # As servers do: what a connection of a moment ago left behind is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address[0], port or 0, *address[2:]))
+        except OSError as error:
+            raise UsageError(_untakeable(host, port, flags, error)) from None
+
+
+def _untakeable(host: str, port: int | None, flags: tuple[str, str], error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use by another process. Name another one with {flags[1]}."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine. Name one with {flags[0]}, or 0.0.0.0 for all of them."
+    return f"Nothing can listen on {host}, port {port or 'any'}: {error.strerror}. See {' and '.join(flags)}."
+
+
+def _resolved(host: str) -> list[Any]:
+    """Ask the system's resolver, which knows no time-out of its own, in a thread that may be left behind."""
+    answer: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answer.append(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_RESOLVING)
+    if not answer:
+        raise UsageError(f"The name {host!r} could not be resolved within {_RESOLVING:g} s.")
+    (found,) = answer
+    if isinstance(found, Exception):
+        reason = getattr(found, "strerror", None) or "no valid name"
+        raise UsageError(f"The name {host!r} cannot be resolved: {reason}.")
+    return list(found)

@@ -1,0 +1,267 @@
+"""Load a target with Locust, on one machine or many, while every commit of its books is judged.
+
+The exit code is the verdict: 0 safe, 1 violated, 3 inconclusive. What stands behind -- is passed on to
+Locust. With --worker this is one of the machines that make load for a master elsewhere; it ends with 0 when
+its master let it go, and with 3 when it lost it or was refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from harness.cli._gate import OUTPUT, PLACE, plan_of, run_gate
+from harness.cli._hosts import CONSENT, is_loopback, is_url, refuse_strangers, refuse_taken
+from harness.cli._loop import run_async
+from harness.cli._options import SETTINGS, settings
+from harness.cli._passed_on import refuse_ours, refuse_unknown
+from harness.cli._policy import say
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.cli._policy import Session
+    from harness.driving.runner import Plan
+    from harness.load.plan import LoadSettings
+
+_LOAD = ("users", "spawn-rate", "run-time", "shape", "behaviour", "wait", "stock", "keep-going")
+_MASTER = ("bind", "port", "expect-workers")
+_WORKER = ("master-host", "master-port")
+_WEB = ("web-host", "web-port")
+_OF_A_WORKER = ("worker", *_WORKER, "workers", "expect-within", "locustfile", "quiet", "verbose", "color")
+"""What a worker is told by its command line; everything else it is told by its master."""
+
+PASSED_ON = "harness.cli.swarm.passed_on"
+"""Where the context of a command line keeps what stands behind ``--``."""
+_USUAL = "rush"
+"""The scenario when nobody names one."""
+_BESIDE_LOAD = 120.0
+"""Seconds for each scenario, beside those of load, for starting Locust, gathering and judging."""
+
+
+class SwarmCommand(click.Command):
+    """A command that keeps what stands behind ``--`` apart from what stands before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what is ours."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[PASSED_ON] = tuple(args[end + 1 :])
+        return super().parse_args(ctx, args[:end])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Show in the usage that something may follow."""
+        return [*super().collect_usage_pieces(ctx), "[-- LOCUST OPTIONS]"]
+
+
+@click.command("swarm", cls=SwarmCommand, help=__doc__)
+@settings("target")
+@replace(SETTINGS["scenario"], shown=_USUAL).decorator()
+@settings("law", *_LOAD, "workers")
+@click.option("--master", is_flag=True, help="Wait for workers that are started elsewhere.")
+@settings(*_MASTER, "expect-within")
+@click.option("--worker", is_flag=True, help="Be a worker of a master that is started elsewhere.")
+@settings(*_WORKER, "web", *_WEB, "locustfile")
+@click.option(CONSENT, "consent", is_flag=True, help="The target may be on another machine.")
+@settings(*PLACE, "operation-timeout", *OUTPUT)
+@click.pass_context
+def swarm(ctx: click.Context, /, **chosen: Any) -> int:
+    """Load, or be a worker, and return the exit code."""
+    session: Session = ctx.obj
+    passed_on: tuple[str, ...] = ctx.meta[PASSED_ON]
+    _refuse_contradictions(chosen, _given(ctx))
+    refuse_ours(passed_on)
+    if chosen["locustfile"] is None:  # It may have options of its own.
+        refuse_unknown(passed_on)
+    if chosen["worker"]:
+        return _be_worker(chosen, passed_on)
+    return run_gate(session, chosen, lambda: plan(chosen, passed_on))
+
+
+COMMAND = swarm
+
+
+def plan(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Plan:
+    """Return what these settings of the command come to.
+
+    :param passed_on: options of Locust.
+    :raises UsageError: when something is named that does not exist, cannot be had, or may not be loaded.
+    """
+    load = load_settings(chosen, passed_on)
+    scenarios = chosen["scenario"] or (_USUAL,)
+    waiting = load.expect_within if load.master else 0.0
+    return plan_of(
+        {**chosen, "scenario": scenarios, "max_time": _longest(load, len(scenarios)) + waiting},
+        engines=("swarm",),
+        load=load,
+    )
+
+
+def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> LoadSettings:
+    """Return what the load is to be.
+
+    :raises UsageError: when parts of it contradict each other, an address cannot be had, or the host may not
+        be loaded.
+    """
+    from harness.load.plan import LoadSettings, Shape
+
+    load = LoadSettings(
+        users=chosen["users"],
+        spawn_rate=chosen["spawn_rate"],
+        run_time=chosen["run_time"],
+        shape=Shape(chosen["shape"]),
+        behaviours=weights(chosen["behaviour"]),
+        wait=chosen["wait"],
+        stock=chosen["stock"],
+        keep_going=chosen["keep_going"],
+        workers=chosen["workers"] or 0,
+        master=chosen["master"],
+        bind=chosen["bind"],
+        port=chosen["port"] if chosen["master"] else None,
+        expect_workers=chosen["expect_workers"],
+        expect_within=chosen["expect_within"],
+        web=chosen["web"],
+        web_host=chosen["web_host"],
+        web_port=chosen["web_port"],
+        locustfile=chosen["locustfile"] and chosen["locustfile"].absolute(),
+        locust_options=tuple(passed_on),
+        may_load_host=chosen["consent"],
+    )
+    refuse_strangers(chosen["target"], consent=load.may_load_host)
+    _refuse_impossible(load, chosen["target"])
+    return load
+
+
+def weights(words: Sequence[str]) -> dict[str, int]:
+    """Return the weight of each behaviour that was named: ``NAME``, or ``NAME=WEIGHT``.
+
+    :raises UsageError: when there is no such behaviour, it is named twice, or its weight is no whole number
+        from 1.
+    """
+    from harness.load.behaviour import BEHAVIOURS
+
+    found: dict[str, int] = {}
+    for word in words:
+        name, equals, weight = (part.strip() for part in word.partition("="))
+        if BEHAVIOURS.get(name).name in found:
+            raise UsageError(f"--behaviour names {name} twice. Give it one weight: {name}=2")
+        if equals and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
+            raise UsageError(
+                f"--behaviour: {weight!r} is no weight; valid: a whole number from 1, as in {name}=2"
+            )
+        found[name] = int(weight or 1)
+    return found
+
+
+def _given(ctx: click.Context) -> frozenset[str]:
+    """Return the long names of the options that stand on the command line."""
+    return frozenset(
+        option.opts[-1].removeprefix("--")
+        for option in ctx.command.params
+        if option.name and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    )
+
+
+def _longest(load: LoadSettings, scenarios: int) -> float:
+    """Return how long the run may take in all: long enough that no load is cut off, and not for ever."""
+    from harness.driving.runner import BESIDES
+
+    # What was recorded is gathered and judged after the load, and the more of it there is the longer.
+    return scenarios * (2 * load.run_time + _BESIDE_LOAD) + BESIDES
+
+
+def _refuse_contradictions(chosen: dict[str, Any], given: frozenset[str]) -> None:
+    """Refuse what cannot be meant together.
+
+    :param given: the options that stand on the command line: a settings file may say more than is needed.
+    """
+    if chosen["worker"]:
+        _refuse_for_a_worker(chosen, given)
+        return
+    for names, needed, present in (
+        (_WORKER, "--worker", False),
+        ((*_MASTER, "expect-within"), "--master", chosen["master"]),
+        (_WEB, "--web", chosen["web"]),
+    ):
+        idle = [name for name in names if name in given and not present]
+        if idle:
+            raise UsageError(f"--{idle[0]} says nothing without {needed}. Add {needed}, or leave it out.")
+    if chosen["master"] and chosen["workers"]:
+        raise UsageError(
+            f"--master waits for workers from elsewhere, --workers {chosen['workers']} starts them here. "
+            "Choose one of them; for both, start oversell swarm --worker here as well."
+        )
+
+
+def _refuse_for_a_worker(chosen: dict[str, Any], given: frozenset[str]) -> None:
+    if chosen["master"]:
+        raise UsageError("A process is a master or a worker. Choose one of --master and --worker.")
+    foreign = sorted(given - {*_OF_A_WORKER})
+    if foreign:
+        valid = ", ".join(f"--{name}" for name in _OF_A_WORKER)
+        raise UsageError(
+            f"--{foreign[0]} is for the master to say: a worker does what it is told. Valid here: {valid}."
+        )
+    if not chosen["master_host"]:
+        raise UsageError(
+            "A worker needs its master's address: --worker --master-host HOST [--master-port PORT]"
+        )
+
+
+def _refuse_impossible(load: LoadSettings, target: str) -> None:
+    from harness.load.plan import Shape
+
+    if load.spawn_rate is not None:
+        if load.shape is not Shape.STEADY:
+            raise UsageError(
+                f"The shape {load.shape} has a pace of its own. Choose one of --shape and --spawn-rate."
+            )
+        coming = load.users / load.spawn_rate
+        if coming >= load.run_time:
+            raise UsageError(
+                f"{load.users} users at {load.spawn_rate:g} a second take {coming:g} s to come, and the run "
+                f"takes {load.run_time:g} s. Raise --spawn-rate or --run-time."
+            )
+    processes = load.expect_workers if load.master else load.workers
+    if processes > load.users:
+        raise UsageError(f"{load.users} users cannot be shared out among {processes} workers. Raise --users.")
+    if load.master:
+        refuse_taken(load.bind, load.port, flags=("--bind", "--port"))
+        _refuse_unreachable(load.bind, target)
+    if load.web:
+        refuse_taken(load.web_host, load.web_port, flags=("--web-host", "--web-port"))
+
+
+def _refuse_unreachable(bind: str, target: str) -> None:
+    """Refuse workers of other machines where only this machine can reach the target."""
+    from harness.cli._hosts import addresses_of
+
+    if not is_url(target) and not all(map(is_loopback, addresses_of(bind))):
+        raise UsageError(
+            f"With --bind {bind} workers come from other machines, and none of those can reach --target "
+            f"{target}, which is served on 127.0.0.1 of this one. Name a service by http://HOST:PORT."
+        )
+
+
+def _be_worker(chosen: dict[str, Any], passed_on: Sequence[str]) -> int:
+    """Make load for a master elsewhere until it is done with this worker.
+
+    :raises InconclusiveError: when it did not end like that.
+    """
+    from harness.cli._worker import work
+
+    run_async(
+        work(
+            chosen["master_host"],
+            chosen["master_port"],
+            within=chosen["expect_within"],
+            processes=chosen["workers"] or 1,
+            locustfile=chosen["locustfile"],
+            options=passed_on,
+            say=(lambda _: None) if chosen["quiet"] else say,
+        )
+    )
+    return 0

@@ -1,0 +1,329 @@
+"""oversell swarm: what a command line comes to, and what it is refused for."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from harness.cli import main
+from harness.cli import swarm as command
+from harness.cli._hosts import addresses_of, is_loopback
+from harness.cli._options import SETTINGS
+from harness.cli._policy import Session, guard
+from harness.errors import UsageError
+from harness.load.plan import LoadSettings, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.driving.runner import Plan
+
+ANYBODY = "0.0.0.0"  # noqa: S104  # that is what is to be refused
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without settings, which is the current one."""
+    for setting in SETTINGS.values():
+        monkeypatch.delenv(setting.variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of 127.0.0.1 on which somebody else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def chosen(*words: str) -> tuple[dict[str, Any], Sequence[str]]:
+    """Return what click makes of a command line, and what stands behind ``--``."""
+    with click.Context(click.Command("oversell"), obj=Session()) as top:
+        context = command.COMMAND.make_context("swarm", list(words), parent=top)
+        return context.params, context.meta[command.PASSED_ON]
+
+
+def planned(*words: str) -> Plan:
+    """Return the plan of a command line that is not refused."""
+    return command.plan(*chosen(*words))
+
+
+def load(*words: str) -> LoadSettings:
+    """Return the load of a command line that is not refused."""
+    return command.load_settings(*chosen(*words))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return the one line that a command line gets that is refused, before anything was started."""
+    assert main(["swarm", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert list(Path.cwd().glob(".oversell/runs/2*")) == []
+    return line
+
+
+def test_a_bare_command_is_a_rush_of_the_shipped_functions() -> None:
+    """One scenario, the swarm alone, everybody at once."""
+    plan = planned()
+    assert [file.name for file in plan.scenarios] == ["rush"]
+    assert plan.asked_for == {"rush"}
+    assert [engine.name for engine in plan.engines] == ["swarm"]
+    assert plan.spec == "sql"
+    assert plan.settings.load == LoadSettings(users=100, run_time=60, port=None)
+
+
+def test_every_flag_reaches_the_load(folder: Path) -> None:
+    """Nothing that was said is lost on the way."""
+    (folder / "mine.py").write_text("from harness.locusts import Buyer\n")
+    flags = ["--users", "200", "--run-time", "2m", "--wait", "1s..2s", "--stock", "50", "--keep-going"]
+    more = ["--workers", "2", "--shape", "spike", "--behaviour", "rush=3", "--locustfile", "mine.py"]
+    made = load(*flags, *more, "--web", "--i-may-load-this-host", "--", "--tags", "a")
+    assert made == LoadSettings(
+        users=200,
+        run_time=120,
+        wait=(1, 2),
+        stock=50,
+        keep_going=True,
+        workers=2,
+        shape=Shape.SPIKE,
+        behaviours={"rush": 3},
+        locustfile=folder / "mine.py",
+        web=True,
+        may_load_host=True,
+        locust_options=("--tags", "a"),
+    )
+
+
+def test_a_master_says_where_and_for_whom_it_waits() -> None:
+    """A port that the workers of other machines can know beforehand, unless another is named."""
+    made = load("--master", "--expect-workers", "4", "--expect-within", "90s")
+    assert (made.master, made.bind, made.port) == (True, "127.0.0.1", 5557)
+    assert (made.expect_workers, made.expect_within) == (4, 90)
+    assert load("--master", "--port", "6001").port == 6001
+
+
+def test_environment_and_file_are_heard(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the swarm stand in a table of their own, and obey the one order of precedence."""
+    (folder / "oversell.toml").write_text(
+        'target = "service"\n[swarm]\nusers = 7\nbehaviour = ["rush=2"]\nspawn-rate = 2.5\nwait = "1s"\n'
+    )
+    made = load()
+    assert (made.users, made.behaviours, made.spawn_rate, made.wait) == (7, {"rush": 2}, 2.5, (1, 1))
+    assert planned().spec == "service"
+    monkeypatch.setenv("OVERSELL_SWARM_USERS", "8")
+    assert load().users == 8
+    assert load("--users", "9").users == 9
+
+
+def test_the_time_of_the_run_follows_from_the_time_of_load() -> None:
+    """Every scenario has its load, and time to gather and judge; waiting for workers comes on top."""
+    one = planned("--run-time", "60s").max_time
+    assert one > 60
+    assert planned("--run-time", "600s").max_time >= one + 540
+    assert planned("--run-time", "60s", "--scenario", "rush", "--scenario", "last_ticket").max_time > one + 60
+    assert planned("--run-time", "60s", "--master", "--expect-within", "300s").max_time == one + 300
+
+
+@pytest.mark.parametrize(
+    ("text", "pause"),
+    [("0s", (0, 0)), ("0", (0, 0)), ("500ms", (0.5, 0.5)), ("0s..2s", (0, 2)), ("1s .. 1m", (1, 60))],
+)
+def test_a_pause_is_one_time_or_two(text: str, pause: tuple[float, float]) -> None:
+    """A wait of none is one too."""
+    assert load("--wait", text).wait == pause
+
+
+def test_only_what_follows_the_two_dashes_is_passed_on() -> None:
+    """Options of Locust are not parsed as ours, whatever they look like."""
+    assert load("--users", "5", "--", "--tags", "a", "b").locust_options == ("--tags", "a", "b")
+    assert load("--users", "5", "--").locust_options == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--users", "0"], "--users"),
+        (["--users", "many"], "--users"),
+        (["--spawn-rate", "0"], "--spawn-rate"),
+        (["--spawn-rate", "nan"], "--spawn-rate"),
+        (["--run-time", "60"], "valid: 250ms, 90s, 5m, 1h30m"),
+        (["--run-time", "0s"], "--run-time"),
+        (["--wait", "1..2"], "valid: 0s, 500ms, 1s..3s"),
+        (["--wait", "2s..1s"], "ends before it begins"),
+        (["--wait", "1s..2s..3s"], "is no pause"),
+        (["--stock", "0"], "--stock"),
+        (["--workers", "-1"], "--workers"),
+        (["--shape", "round"], "'steady', 'spike', 'ramp', 'soak'"),
+        (["--behaviour", "rusch"], "Did you mean 'rush'?"),
+        (["--behaviour", "rush=0"], "'0' is no weight"),
+        (["--behaviour", "rush="], "'' is no weight"),
+        (["--behaviour", "rush=a"], "valid: a whole number from 1"),
+        (["--behaviour", "rush", "--behaviour", "rush=2"], "names rush twice"),
+        (["--locustfile", "nowhere.py"], "nowhere.py"),
+        (["--target", "speciman"], "No target named"),
+        (["--scenario", "rusch"], "Did you mean 'rush'?"),
+        (["rush"], "rush"),
+        (["--engine", "burst"], "No option named '--engine'"),
+        (["--max-time", "5m"], "No option named '--max-time'"),
+    ],
+)
+def test_a_value_that_is_none_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit code 2, what is valid."""
+    assert said in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--master", "--workers", "2"], "--master waits for workers from elsewhere"),
+        (["--master", "--worker"], "Choose one of --master and --worker"),
+        (["--worker"], "--worker --master-host HOST"),
+        (["--worker", "--master-host", "h", "--target", "sql"], "--target is for the master to say"),
+        (["--worker", "--master-host", "h", "--users", "5"], "--users is for the master to say"),
+        (["--worker", "--master-host", "h", "--web"], "--web is for the master to say"),
+        (["--master-host", "h"], "--master-host says nothing without --worker"),
+        (["--bind", ANYBODY], "--bind says nothing without --master"),
+        (["--port", "5557"], "--port says nothing without --master"),
+        (["--expect-workers", "3"], "--expect-workers says nothing without --master"),
+        (["--expect-within", "3s"], "--expect-within says nothing without --master"),
+        (["--web-port", "8089"], "--web-port says nothing without --web"),
+        (["--web-host", "127.0.0.1"], "--web-host says nothing without --web"),
+        (["--shape", "ramp", "--spawn-rate", "5"], "Choose one of --shape and --spawn-rate"),
+        (["--users", "100", "--spawn-rate", "1", "--run-time", "60s"], "100 s to come"),
+        (["--users", "2", "--workers", "3"], "2 users cannot be shared out among 3 workers"),
+        (["--users", "2", "--master", "--expect-workers", "3"], "among 3 workers"),
+        (
+            ["--master", "--bind", ANYBODY, "--target", "service"],
+            "none of those can reach --target service",
+        ),
+        (["--master", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine"),
+        (["--master", "--bind", "no.such.host.invalid"], "cannot be resolved"),
+        (["--quiet", "--verbose"], "Choose one of --quiet and --verbose"),
+        (["--", "--users", "5"], "Use that, before --"),
+        (["--", "-u", "5"], "oversell's --users"),
+        (["--", "-u5"], "oversell's --users"),
+        (["--", "--host=http://127.0.0.1"], "oversell's --target"),
+        (["--", "--csv", "x"], "kept in the run folder"),
+        (["--", "--list"], "makes no load"),
+        (["--", "--no-such-thing"], "Locust does not take what stands behind --: unrecognized arguments"),
+    ],
+)
+def test_what_cannot_be_meant_together_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is started, with the way out."""
+    assert said in refusal(capsys, *words)
+
+
+def test_a_port_in_use_is_refused(taken: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two masters on one port, or a page where there is one already."""
+    assert f"Port {taken} on 127.0.0.1 is in use" in refusal(capsys, "--master", "--port", str(taken))
+    line = refusal(capsys, "--web", "--web-port", str(taken))
+    assert f"Port {taken} on 127.0.0.1 is in use" in line
+    assert "--web-port" in line
+
+
+def test_a_file_does_not_contradict_what_it_does_not_know_of(folder: Path) -> None:
+    """Ten machines share one settings file: what is not for a worker in it is no mistake of the worker's."""
+    (folder / "oversell.toml").write_text(
+        'target = "service"\n[swarm]\nusers = 7\nport = 6000\nweb-port = 8089\n'
+    )
+    params, _ = chosen("--worker", "--master-host", "h")
+    assert params["worker"]
+    assert load().users == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("swarm = 3", "key swarm: must be a table"),
+        ("[swarm]\nuserz = 3", "Did you mean 'swarm.users'?"),
+        ("users = 3", "it belongs to the table swarm"),
+        ('[swarm]\nusers = "3"', "key swarm.users: must be a whole number"),
+        ('[swarm]\nspawn-rate = "3"', "key swarm.spawn-rate: must be a number"),
+        ('[swarm]\nrun-time = "3"', "key swarm.run-time"),
+        ("[swarm]\nweb = 1", "key swarm.web: must be true or false"),
+        ("[swarm]\nconsent = true", "No setting named 'swarm.consent'"),
+    ],
+)
+def test_a_wrong_table_is_refused_by_file_and_key(
+    folder: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing in it is silently ignored, and nobody consents by a file."""
+    (folder / "oversell.toml").write_text(text)
+    line = refusal(capsys)
+    assert "oversell.toml" in line
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.7:8000", "https://192.0.2.7", "http://[2001:db8::1]:80", "http://0.0.0.0:80"]
+)
+def test_a_host_that_is_not_this_machine_needs_consent(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Load that nobody asked for is an attack; consent is one flag, and no setting of a file."""
+    words = ("--target", url, "--database", "postgresql://me@127.0.0.1/shop")
+    line = refusal(capsys, *words)
+    assert "is not this machine" in line
+    assert "--i-may-load-this-host" in line
+    assert load(*words, "--i-may-load-this-host").may_load_host
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000", "http://127.1.2.3", "http://[::1]:9", "http://localhost"]
+)
+def test_this_machine_needs_no_consent(url: str) -> None:
+    """Every way of naming it."""
+    made = load("--target", url, "--database", "postgresql://me@127.0.0.1/shop")
+    assert not made.may_load_host
+
+
+def test_a_name_counts_by_every_address_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One loopback address among others does not make a host this machine."""
+    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in ("127.0.0.1", "192.0.2.7")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    assert addresses_of("two.example") == ["127.0.0.1", "192.0.2.7"]
+    with pytest.raises(UsageError, match=r"two\.example \(192\.0\.2\.7\) is not this machine"):
+        load("--target", "http://two.example:8000")
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.0.2.7", False),
+        ("10.0.0.1", False),
+        ("fe80::1%lo", False),
+    ],
+)
+def test_which_addresses_are_this_machine(address: str, ours: bool) -> None:
+    """Mapped addresses count as what they map to, private networks as other machines."""
+    assert is_loopback(address) is ours
+
+
+def test_a_name_that_nobody_answers_for_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver may take minutes; the command does not."""
+    monkeypatch.setattr("harness.cli._hosts._RESOLVING", 0.05)
+    waiting = __import__("threading").Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: waiting.wait(30))
+    try:
+        with pytest.raises(UsageError, match="could not be resolved within"):
+            addresses_of("slow.example")
+    finally:
+        waiting.set()
+
+
+def test_errors_name_where_a_value_came_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The person who set a variable is told about the variable."""
+    monkeypatch.setenv("OVERSELL_SWARM_USERS", "0")
+    assert guard(lambda: main(["swarm"]), Session()) == 2
+    assert "OVERSELL_SWARM_USERS" in capsys.readouterr().err
