@@ -73,6 +73,11 @@ class Link:
         """What the process must find in its environment."""
         return f"{self.port}:{self._token}"
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the process has connected."""
+        return self._streams.done() and not self._streams.cancelled()
+
     async def connected(self) -> Hello:
         """Wait until the process has connected, and return what it said of itself.
 
@@ -113,8 +118,14 @@ class Link:
         self._streams.set_result((hello, reader, writer))
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._streams.done():
+        """Close the connection once what was sent has left, if there is one."""
+        if self.is_connected:
+            _, _, writer = self._streams.result()
+            writer.close()
+
+    def abort(self) -> None:
+        """Close the connection at once, and let nobody wait for one any more."""
+        if self.is_connected:
             _, _, writer = self._streams.result()
             writer.transport.abort()
         else:
@@ -140,7 +151,7 @@ async def listening() -> AsyncIterator[Link]:
         yield link
     finally:
         server.close()
-        link.close()
+        link.abort()
         for writer in strangers:
             writer.transport.abort()
 
