@@ -28,13 +28,11 @@ from harness.driving.replica import Replica, UnreadableLedgerError
 from harness.errors import TargetFailedError
 from harness.laws._books import View, below_zero, oversold
 from harness.model import Commit
-from harness.model.ledger import Standing
 from harness.postgres.audit import AuditUnavailableError, auditing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from harness.driving.replica import Account
     from harness.model import Books, Entry, Running, Stock, TicketType
     from harness.model.ledger import Ledger
     from harness.postgres.audit import Audit
@@ -110,6 +108,9 @@ class Auditor(Protocol):
     def commits(self, number: int = 0) -> int:
         """Return how many commits changed the books of a sale; 0 where states are sampled."""
 
+    def leaves_out(self, books: Books, number: int = 0) -> bool:
+        """Say whether books of the target's show more of a sale than these states do."""
+
     def difference(self, books: Books, number: int = 0) -> str:
         """Say what the log tells otherwise than books that the target showed while nothing was happening.
 
@@ -173,7 +174,6 @@ class LogAuditor:
         self._running = running
         self._audit = audit
         self._replica = Replica(ledger)
-        self._sold_in_rows = Standing.SOLD in ledger.standings
         self._most_kept = most_kept
         self._sales: dict[int, _Followed] = {}
         self._owners: dict[str, _Followed] = {}
@@ -228,7 +228,7 @@ class LogAuditor:
         """See :class:`Auditor`."""
         accounts = self._replica.accounts
         return {
-            name: self._totals(accounts[identity], name, initial)
+            name: self._replica.stock(name, initial, accounts[identity])
             for identity, (name, initial) in self._sales[number].tickets.items()
             if identity in accounts
         }
@@ -240,6 +240,17 @@ class LogAuditor:
     def commits(self, number: int = 0) -> int:
         """See :class:`Auditor`."""
         return self._sales[number].commits
+
+    def leaves_out(self, books: Books, number: int = 0) -> bool:
+        """See :class:`Auditor`."""
+        told = self._replica.books(self._sales[number].tickets)
+        parts = ((getattr(told, name), getattr(books, name)) for name in ("entries", "holds", "waiting"))
+        numbers = zip(
+            (stock.remaining for stock in told.stock),
+            (stock.remaining for stock in books.stock),
+            strict=False,
+        )
+        return any(mine is None and theirs is not None for mine, theirs in (*parts, *numbers))
 
     def difference(self, books: Books, number: int = 0) -> str:
         """See :class:`Auditor`."""
@@ -253,10 +264,6 @@ class LogAuditor:
         self._replica.forget(identities)
         for identity in identities:
             del self._owners[identity]
-
-    def _totals(self, account: Account, name: str, initial: int) -> Stock:
-        stock = account.stock(name, initial, counts_rows=False)
-        return replace(stock, sold=account.units) if self._sold_in_rows else stock
 
     def _take(self, transaction: Transaction) -> None:
         touched = self._replica.take(transaction)
@@ -292,9 +299,7 @@ class LogAuditor:
     def _news(self, followed: _Followed, identity: str) -> Iterator[tuple[str, str, str, bool]]:
         """Yield the laws that one ticket type breaks as never before: law, ticket, message, first time."""
         account = self._replica.accounts[identity]
-        remaining, sold, _ = account.numbers
-        if self._sold_in_rows:
-            sold = account.units
+        remaining, sold = self._replica.remaining(account), self._replica.sold(account)
         name, initial = followed.tickets[identity]
         capacities = tuple(sorted({initial, *account.capacities[1:]})) if account.capacities else (initial,)
         for law, amount, what in _broken(account.empty, remaining, sold, account.held, capacities[-1]):
@@ -403,6 +408,10 @@ class SnapshotAuditor:
     def commits(self, number: int = 0) -> int:  # noqa: ARG002  # none are read
         """See :class:`Auditor`."""
         return 0
+
+    def leaves_out(self, books: Books, number: int = 0) -> bool:  # noqa: ARG002  # these are the books
+        """See :class:`Auditor`."""
+        return False
 
     def difference(self, books: Books, number: int = 0) -> str:  # noqa: ARG002  # nothing to compare with
         """See :class:`Auditor`."""

@@ -62,6 +62,7 @@ class Account:
     units: int = 0
     """Units sold, counted in the rows."""
     held: int = 0
+    free: int = 0
     empty: int = 0
     """Rows of zero or fewer units that count as sold."""
     rows: dict[Claim, int] | None = field(default_factory=dict)
@@ -85,20 +86,6 @@ class Account:
                 self.rows[claim] = times - 1
         self._count(claim, -1)
 
-    def stock(self, name: str, initial: int, *, counts_rows: bool) -> Stock:
-        """Return the numbers.
-
-        :param counts_rows: the rows say what was sold; they stand for themselves unless there are too many.
-        """
-        remaining, sold, capacity = self.numbers
-        return Stock(
-            ticket=name,
-            initial=initial if capacity is None else capacity,
-            remaining=remaining,
-            sold=self.units if counts_rows and self.rows is None else sold,
-            held=self.held,
-        )
-
     def claims(self, standing: Standing) -> Iterator[Claim]:
         """Yield what counts as that, as often as it is there."""
         for claim, times in (self.rows or {}).items():
@@ -113,6 +100,8 @@ class Account:
                 self.empty += times
         elif claim.standing is Standing.HELD:
             self.held += times * claim.quantity
+        elif claim.standing is Standing.FREE:
+            self.free += times * claim.quantity
 
 
 class Replica:
@@ -125,6 +114,11 @@ class Replica:
         """By what the target's tables call the ticket type."""
         self._followed: set[str] = set()
         self._standings = ledger.standings
+        self._keeps_free = Standing.FREE in self._standings
+        self._keeps_sold = Standing.SOLD in self._standings
+        self._knows_people = all(
+            table.person is not None for table in ledger.rows if table.standings != {Standing.FREE}
+        )
         self._stock = {table.table: _StockReader(table) for table in ledger.stock}
         self._rows = {table.table: _RowsReader(table) for table in ledger.rows}
 
@@ -154,6 +148,28 @@ class Replica:
                 self._take_numbers(stock, change, touched)
         return tuple(touched)
 
+    def remaining(self, account: Account) -> int | None:
+        """Return how many units remain, if that is kept."""
+        return account.free if self._keeps_free else account.numbers[0]
+
+    def sold(self, account: Account) -> int | None:
+        """Return how many units were sold: counted in the rows where there are such, else as told."""
+        return account.units if self._keeps_sold else account.numbers[1]
+
+    def stock(self, name: str, initial: int, account: Account, *, total: bool = True) -> Stock:
+        """Return the numbers of one ticket type.
+
+        :param total: what was sold is counted in the rows; otherwise they stand for themselves.
+        """
+        capacity = account.numbers[2]
+        return Stock(
+            ticket=name,
+            initial=initial if capacity is None else capacity,
+            remaining=self.remaining(account),
+            sold=self.sold(account) if total else account.numbers[1],
+            held=account.held,
+        )
+
     def books(self, tickets: Mapping[str, tuple[str, int]], commit: Commit | None = None) -> Books:
         """Return the books of some ticket types as of the last transaction.
 
@@ -164,13 +180,17 @@ class Replica:
             for identity, (name, initial) in tickets.items()
             if identity in self.accounts
         ]
-        complete = all(account.rows is not None for _, _, account in known)
-        sold = Standing.SOLD in self._standings
+        # Rows that do not say whose they are would be taken for one person's.
+        complete = self._knows_people and all(account.rows is not None for _, _, account in known)
+        shown = self._standings if complete else ()
         return Books(
-            stock=tuple(account.stock(name, initial, counts_rows=sold) for name, initial, account in known),
-            entries=_entries(known, Standing.SOLD) if sold and complete else None,
-            holds=_entries(known, Standing.HELD) if Standing.HELD in self._standings and complete else None,
-            waiting=_line(known) if Standing.WAITING in self._standings and complete else None,
+            stock=tuple(
+                self.stock(name, initial, account, total=Standing.SOLD not in shown)
+                for name, initial, account in known
+            ),
+            entries=_entries(known, Standing.SOLD) if Standing.SOLD in shown else None,
+            holds=_entries(known, Standing.HELD) if Standing.HELD in shown else None,
+            waiting=_line(known) if Standing.WAITING in shown else None,
             commit=commit,
         )
 

@@ -55,8 +55,18 @@ class View:
             sold=self.sold or 0, held=self.held, remaining=self.remaining, capacity=self.capacities[-1]
         )
 
-    def violation(self, law: str, message: str, buyers: tuple[str, ...] | None = None) -> Violation:
-        """Return a violation about this ticket type with the numbers filled in."""
+    def violation(
+        self,
+        law: str,
+        message: str,
+        buyers: tuple[str, ...] | None = None,
+        *,
+        commit: Commit | None = None,
+    ) -> Violation:
+        """Return a violation about this ticket type with the numbers filled in.
+
+        :param commit: which one broke the law; ``None``: the one that made this state.
+        """
         return Violation(
             law=law,
             message=f"{self.ticket}: {message}",
@@ -66,7 +76,7 @@ class View:
             sold=self.sold,
             held=self.held,
             buyers=self.buyers if buyers is None else buyers,
-            commit=self.commit,
+            commit=commit or self.commit,
         )
 
     def faulty(self, law: str, faults: Mapping[str, Iterable[str]], *more: str) -> Violation:
@@ -94,6 +104,14 @@ class View:
             return f", {'raised' if others[0] > self.initial else 'lowered'} to {others[0]}"
         how = "perhaps changed" if self.final else "changed meanwhile"
         return f", {how} to {' or '.join(map(str, others))}"
+
+
+def first_commit(states: Iterable[tuple[Commit | None, bool]]) -> Commit | None:
+    """Return the first known commit after which something was wrong.
+
+    :param states: for each state, in their order: the commit that made it, and whether something is wrong.
+    """
+    return next((commit for commit, wrong in states if wrong and commit is not None), None)
 
 
 def views(evidence: Evidence, ticket: TicketType) -> Iterator[View]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_sold, stock_of, view
+from harness.laws._books import first_commit, needs_sold, stock_of, view
 from harness.laws._bounds import bounds
 from harness.laws._calls import happens
 from harness.laws._law import Law
@@ -36,7 +36,8 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         lowered = _lowered_too_far(evidence, ticket, known)
         if over > 0:
             message = f"{shown.told()}: {over} more than the capacity of {in_force}."
-            yield shown.violation(LAW.name, message)
+            commit = first_commit((shown.commit, over > 0) for over, _, shown in seen)
+            yield shown.violation(LAW.name, message, commit=commit)
         elif lowered is not None:
             capacity, taken = lowered
             shown = view(evidence, ticket)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import below_zero, people, view
+from harness.laws._books import below_zero, first_commit, people, view
 from harness.laws._law import Law
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         if seen:
             number, what, books = min(seen, key=lambda found: found[0])
             shown = view(evidence, ticket, books)
-            yield shown.violation(LAW.name, f"{shown.told()}: {what} {number}.")
+            commit = first_commit((books.commit, True) for _, _, books in seen)
+            yield shown.violation(LAW.name, f"{shown.told()}: {what} {number}.", commit=commit)
 
 
 def _too_low(books: Books, ticket: TicketType) -> Iterator[tuple[int, str]]:

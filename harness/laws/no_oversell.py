@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.laws._books import people, view, views
+from harness.laws._books import first_commit, people, view, views
 from harness.laws._calls import accounts
 from harness.laws._law import Law
 
@@ -33,7 +33,9 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         worst = max(seen or [_as_answered(evidence, ticket)], key=lambda view: view.oversold)
         if worst.oversold > 0:
             buyers = f" Buyers: {people(worst.buyers)}." if worst.buyers else ""
-            yield worst.violation(LAW.name, f"{worst.told()}: {worst.oversold} too many.{buyers}")
+            commit = first_commit((view.commit, view.oversold > 0) for view in seen)
+            message = f"{worst.told()}: {worst.oversold} too many.{buyers}"
+            yield worst.violation(LAW.name, message, commit=commit)
 
 
 def _as_answered(evidence: Evidence, ticket: TicketType) -> View:

@@ -10,9 +10,10 @@ reported once, in the state that shows the most people with too many.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, people, view
+from harness.laws._books import first_commit, needs_rows, people, view
 from harness.laws._law import Law
 from harness.model import Violation
 
@@ -30,7 +31,8 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         seen = [(_too_many(books, tickets), books) for books in (evidence.books, *evidence.states)]
         greedy, books = max(seen, key=lambda found: len(found[0]))
         if greedy:
-            yield _violation(event, greedy, tickets, evidence, books)
+            found = _violation(event, greedy, tickets, evidence, books)
+            yield replace(found, commit=first_commit((books.commit, bool(who)) for who, books in seen))
 
 
 def _too_many(books: Books, tickets: list[TicketType]) -> Mapping[str, list[str]]:

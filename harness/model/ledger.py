@@ -2,8 +2,8 @@
 
 A target that says so can be audited at every commit, from the log that Postgres writes anyway: nothing is
 asked of the target, and no committed state is missed. Two kinds of tables are enough for what is found in
-the wild: those with one row for each ticket type, which hold counters, and those with rows for what buyers
-have.
+the wild: those with one row for each ticket type, which hold counters, and those with any number of rows, for
+what buyers have or for what there still is.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Standing(StrEnum):
     HELD = "held"
     WAITING = "waiting"
     """A place in a line: neither sold nor held."""
+    FREE = "free"
+    """What remains, where it is kept in rows: a seat that nobody has, or one of several counters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class StockTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsTable:
-    """A table with rows for what buyers have."""
+    """A table with rows for what buyers have, or for what there still is."""
 
     table: str
     ticket: str
@@ -58,7 +60,8 @@ class RowsTable:
     status: str | None = None
     """The column that says whether the row stands; ``None`` when every row does."""
     standing: Mapping[str, Standing] | Standing = Standing.SOLD
-    """What a row counts as, by its status, where others do not count; or what every row counts as."""
+    """What a row counts as, by its status, where others do not count (an empty text stands for null); or what
+    every row counts as."""
     reservation: str | None = None
     """The column by which buyers know the row: what answers name."""
     place: str | None = None
@@ -68,7 +71,13 @@ class RowsTable:
     def columns(self) -> tuple[str, ...]:
         """The columns that are read."""
         optional = (self.person, self.quantity, self.status, self.reservation, self.place)
-        return (self.ticket, *(column for column in optional if column is not None))
+        return tuple(dict.fromkeys((self.ticket, *(column for column in optional if column is not None))))
+
+    @property
+    def standings(self) -> frozenset[Standing]:
+        """What its rows can count as."""
+        said = self.standing
+        return frozenset((said,) if isinstance(said, Standing) else said.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +90,7 @@ class Ledger:
     @property
     def standings(self) -> frozenset[Standing]:
         """What rows can count as: of anything else these tables tell nothing."""
-        said = [table.standing for table in self.rows]
-        return frozenset(
-            standing
-            for each in said
-            for standing in ((each,) if isinstance(each, Standing) else each.values())
-        )
+        return frozenset[Standing]().union(*(table.standings for table in self.rows))
 
     @property
     def columns(self) -> Mapping[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from harness.model import Answer, Books, Entry, Feature, Outcome, ReadNotice, Stock
+from harness.model.ledger import Ledger, RowsTable, Standing, StockTable
 from harness.postgres import connect, is_connection_lost
 from harness.specimens._statements import DUPLICATE, SOLD_OUT, NoneLeftError, Ticket
 
@@ -120,6 +121,55 @@ class RunningShop:
             waiting=_entries(rows, "place") if Feature.WAITLIST in supports else None,
             refunds=_entries(rows, "refund") if Feature.REFUND in supports else None,
         )
+
+    def ticket_ids(self, sale: ShopSale) -> Mapping[str, str]:
+        """Return the names of the ticket types by their ids in the tables."""
+        return {str(ticket.id): name for name, ticket in sale.tickets.items()}
+
+
+def ledger_of(shop: Shop) -> Ledger:
+    """Return which tables carry the stock of a shop, as far as they are those of most shops."""
+    counted = shop.available == "t.quantity_available"
+    stock = StockTable(
+        table="public.tickets",
+        ticket="id",
+        remaining="quantity_available" if counted else None,
+        sold="sold" if shop.sold == "t.sold" else None,
+        capacity="quantity_initial",
+    )
+    bought = {"confirmed": Standing.SOLD}
+    rows = [*shop.stock_rows]
+    if Feature.HOLD in shop.supports and shop.holds == "rsvps":
+        bought["held"] = Standing.HELD
+    elif Feature.HOLD in shop.supports:
+        rows.append(_rows(f"public.{shop.holds}", {"held": Standing.HELD}))
+    if Feature.WAITLIST in shop.supports and shop.line.startswith("rsvps"):
+        bought["waiting"] = Standing.WAITING
+    elif Feature.WAITLIST in shop.supports:
+        rows.append(
+            RowsTable(
+                table="public.waitlist",
+                ticket="ticket_id",
+                person="user_id",
+                standing=Standing.WAITING,
+                reservation="id",
+                place="id",
+            )
+        )
+    return Ledger(stock=(stock,), rows=(_rows("public.rsvps", bought), *rows))
+
+
+def _rows(table: str, standing: Mapping[str, Standing]) -> RowsTable:
+    return RowsTable(
+        table=table,
+        ticket="ticket_id",
+        person="user_id",
+        quantity="quantity",
+        status="status",
+        standing=standing,
+        reservation="id",
+        place="id",
+    )
 
 
 @dataclass(slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.model.ledger import RowsTable, Standing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,6 +30,9 @@ SEATS = """
     CREATE TRIGGER make_seats AFTER INSERT ON tickets FOR EACH ROW EXECUTE FUNCTION make_seats();
 """
 """A row for every seat, made when a ticket type goes on sale; it is free while it has no RSVP."""
+SEAT_ROWS = RowsTable(
+    table="public.seats", ticket="ticket_id", status="rsvp_id", standing={"": Standing.FREE}
+)
 FREE_SEATS = "(SELECT count(*) FROM seats s WHERE s.ticket_id = t.id AND s.rsvp_id IS NULL)"
 
 

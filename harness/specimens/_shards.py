@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from harness.model.ledger import RowsTable, Standing
 from harness.specimens._shop import Shop
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class ShardedShop(Shop):
     """Subclasses say how to reserve. What comes back goes to the first counter."""
 
     available = "(SELECT sum(s.available) FROM shards s WHERE s.ticket_id = t.id)"
+    stock_rows = (
+        RowsTable(table="public.shards", ticket="ticket_id", quantity="available", standing=Standing.FREE),
+    )
 
     async def restock(self, db: asyncpg.Connection, returned: Returned) -> None:
         """Put it on one of the counters."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.model import Answer, Cancel, Feature, Outcome, ReadAvailability, Reserve, not_offered
 from harness.postgres import connect
-from harness.specimens._running import SCHEMA, RunningShop
+from harness.specimens._running import SCHEMA, RunningShop, ledger_of
 from harness.specimens._statements import (
     NO_SUCH_RSVP,
     ONE_PER_PERSON,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from harness.model import Operation
+    from harness.model.ledger import Ledger, RowsTable
     from harness.specimens._statements import Ticket
 
 
@@ -60,6 +61,13 @@ class Shop(ABC):
     """SQL for the table of the holds, when it keeps any."""
     line: ClassVar[str] = "waitlist w WHERE w.ticket_id = t.id"
     """SQL for where those are found who wait for ``t``, when there is a line."""
+    stock_rows: ClassVar[tuple[RowsTable, ...]] = ()
+    """Rows in which is kept what remains, when there is no counter."""
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Which tables carry its stock; ``None`` when they do not say all of it."""
+        return ledger_of(self)
 
     def is_valid(self, operation: Reserve) -> bool:
         """Look at a request before anything is done for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.specimens._seats import FREE_SEATS, SEATS, free_seats, give_seats
+from harness.specimens._seats import FREE_SEATS, SEAT_ROWS, SEATS, free_seats, give_seats
 from harness.specimens._shop import Shop
 from harness.specimens._specimen import Specimen
 from harness.specimens._statements import ONE_PER_PERSON, NoneLeftError, Returned, Ticket, insert_rsvp
@@ -26,6 +26,7 @@ class SeatRows(Shop):
     name = "seat_rows"
     constraints = ONE_PER_PERSON + SEATS
     available = FREE_SEATS
+    stock_rows = (SEAT_ROWS,)
 
     async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
         """Insert; lock seats; write the RSVP on them."""

@@ -133,11 +133,47 @@ def test_a_change_that_changes_no_number_is_no_new_state() -> None:
 
 
 def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
-    """Every row is one unit sold, to nobody in particular; and nobody can hold anything."""
+    """Every row is one unit sold; to whom is not known, so that nobody is shown to have two."""
     books = replica(PLAIN)
-    books.take(transaction(inserted("public.seats", "8")))
-    assert books.books().entries == (Entry(ticket="balcony", person=""),)
+    books.take(OPENING)
+    books.take(transaction(inserted("public.seats", "8"), inserted("public.seats", "8")))
+    assert books.books().entries is None
     assert books.books().holds is None
+    assert books.books().stock[1] == Stock(ticket="balcony", initial=5, remaining=5, sold=2)
+
+
+def test_what_remains_may_be_kept_in_rows() -> None:
+    """Seats that nobody has, or several counters; a transfer between two of them is no change."""
+    books = replica(
+        RSVPS,
+        RowsTable(table="public.seats", ticket="t", status="owner", standing={"": Standing.FREE}),
+        RowsTable(table="public.shards", ticket="t", quantity="n", standing=Standing.FREE),
+    )
+    books.take(OPENING)
+    books.take(transaction(*(inserted("public.seats", "8", None) for _ in range(2))))
+    books.take(transaction(*(inserted("public.shards", "8", "10") for _ in range(2))))
+    assert books.books().stock[1].remaining == 22
+    books.take(transaction(updated("public.seats", ("8", None), ("8", "ada"))))
+    books.take(
+        transaction(
+            updated("public.shards", ("8", "10"), ("8", "7")),
+            updated("public.shards", ("8", "10"), ("8", "13")),
+        )
+    )
+    assert books.books().stock[1].remaining == 21
+    assert books.books().entries == ()
+
+
+def test_a_line_is_in_its_order() -> None:
+    """By the number of the place, whoever came first to the log."""
+    books = replica()
+    books.take(
+        transaction(
+            inserted("public.rsvps", "7", "ben", "1", "queue", "r2", "12"),
+            inserted("public.rsvps", "7", "ada", "1", "queue", "r1", "9"),
+        )
+    )
+    assert [place.person for place in books.books().waiting or ()] == ["ada", "ben"]
 
 
 @pytest.mark.parametrize(
