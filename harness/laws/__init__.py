@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.catalogue import Catalogue
 from harness.laws._law import Law, UndecidedError
+from harness.laws._memo import forget
 from harness.model import Judgement, LawResult, Violation
 
 if TYPE_CHECKING:
@@ -46,10 +47,13 @@ def judge(evidence: Evidence, names: Iterable[str] | None = None) -> Judgements:
     chosen = LAWS.entries.values() if names is None else [LAWS.get(name) for name in sorted(set(names))]
     results: dict[str, LawResult] = {}
     violations: list[Violation] = []
-    for law in sorted(chosen, key=lambda law: law.sweeping):
-        reason, found = (_SAID_ALREADY, ()) if law.sweeping and violations else _asked(law, evidence)
-        results[law.name] = _result(reason, found)
-        violations += found
+    try:
+        for law in sorted(chosen, key=lambda law: law.sweeping):
+            reason, found = (_SAID_ALREADY, ()) if law.sweeping and violations else _asked(law, evidence)
+            results[law.name] = _result(reason, found)
+            violations += found
+    finally:
+        forget()
     return Judgements(dict(sorted(results.items())), tuple(violations))
 
 

@@ -21,6 +21,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from harness.laws._memo import once
 from harness.laws._steps import FirstAfter
 from harness.model import (
     Cancel,
@@ -131,12 +132,16 @@ class Endings:
 
     def certain(self, claim: Claim) -> int:
         """Return by when it had certainly been given back; ``NEVER`` when it may still be there."""
+        if not self._certain:
+            return NEVER
         end = ended(claim.call)
         times = (self._certain[name].from_(end) for name in {None, claim.id} if name in self._certain)
         return min(times, default=NEVER)
 
     def possible(self, claim: Claim) -> int:
         """Return from when on it may have been given back; ``NEVER`` when it surely was not."""
+        if not self._possible:
+            return NEVER
         begun = claim.call.invoked
         if claim.id is None:
             return max(self._any.beyond(begun), begun)
@@ -294,7 +299,7 @@ class Account:
 
     @cached_property
     def _undoings(self) -> Endings:
-        return Endings(self.undoings)
+        return Endings(self.undoings) if self.undoings else _NO_ENDINGS
 
     @cached_property
     def _entitled(self) -> Endings:
@@ -302,7 +307,7 @@ class Account:
 
     @cached_property
     def _releases(self) -> Endings:
-        return Endings(self.releases)
+        return Endings(self.releases) if self.releases else _NO_ENDINGS
 
     @cached_property
     def _until(self) -> Mapping[str | None, FirstAfter]:
@@ -318,6 +323,7 @@ def certainly_before(first: Call, second: Call) -> bool:
     return ended(first) <= second.invoked
 
 
+@once
 def accounts(evidence: Evidence) -> Mapping[tuple[str, str], Account]:
     """Return what the history says of each ticket type and person, in order of first mention."""
     found = _Accounts()
@@ -377,9 +383,13 @@ def matches(entry: Entry, claim: Claim) -> bool:
 
 def happens(evidence: Evidence, *kinds: type[Operation]) -> bool:
     """Say whether the scenario, or what was drawn from it, has an operation of one of these kinds."""
-    return any(isinstance(operation, kinds) for operation in evidence.scenario.operations()) or any(
-        isinstance(call.operation, kinds) for call in evidence.history
-    )
+    return not _kinds(evidence).isdisjoint(kinds)
+
+
+@once
+def _kinds(evidence: Evidence) -> frozenset[type[Operation]]:
+    asked = {type(call.operation) for call in evidence.history}
+    return frozenset(asked.union(map(type, evidence.scenario.operations())))
 
 
 def _same_id(entry: Entry, claim: Claim) -> bool:
@@ -499,3 +509,6 @@ def _certain(endings: list[Ending]) -> FirstAfter:
 def _possible(endings: list[Ending]) -> FirstAfter:
     """Ask with the beginning of a claim's call from when on it may have been ended."""
     return FirstAfter((ended(ending.call), ending.call.invoked) for ending in endings)
+
+
+_NO_ENDINGS = Endings(())

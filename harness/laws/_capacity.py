@@ -10,6 +10,7 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from harness.laws._memo import once
 from harness.laws._steps import Levels
 from harness.model import ChangeCapacity
 from harness.model.history import NEVER, ended
@@ -78,6 +79,7 @@ class Capacity:
         return levels
 
 
+@once
 def capacities(evidence: Evidence) -> Mapping[str, Capacity]:
     """Return what the history says about the capacity of each ticket type of the scenario."""
     changes: dict[str, list[Call]] = defaultdict(list)
