@@ -66,7 +66,7 @@ _COLUMNS = """
     ) AS columns
     FROM pg_class c WHERE c.oid = to_regclass($1)
 """
-# Of a partitioned table those are written to that hold the rows.
+# Of a partitioned table its partitions are written to, and what is told of a row is decided by the table.
 _IDENTITIES = """
     SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relreplident::text AS kind,
            (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
@@ -74,10 +74,10 @@ _IDENTITIES = """
     FROM unnest($1::text[]) AS wanted (name)
     CROSS JOIN LATERAL (
         SELECT to_regclass(wanted.name)::oid AS oid
-        UNION SELECT t.relid::oid FROM pg_partition_tree(to_regclass(wanted.name)) t WHERE t.isleaf
+        UNION SELECT t.relid::oid FROM pg_partition_tree(to_regclass(wanted.name)) t
     ) tables
     JOIN pg_class c ON c.oid = tables.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r' AND c.relreplident <> 'f'
+    WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'f'
 """
 _PUBLICATIONS = """
     SELECT pubname::text AS name, obj_description(oid, 'pg_publication') AS comment
@@ -388,8 +388,6 @@ def _as_number(position: str) -> int:
 def _reason(error: BaseException) -> str:
     """Return what to do about it, where that is known."""
     match error:
-        case asyncpg.ObjectNotInPrerequisiteStateError():
-            return f"{error}. Start Postgres with wal_level = logical."
         case asyncpg.InsufficientPrivilegeError():
             return f"{error}. The user needs REPLICATION and must own the tables."
         case asyncpg.ConfigurationLimitExceededError():

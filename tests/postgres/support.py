@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.turns import await_end
+from harness.errors import UsageError
+from harness.postgres import connect, provision
+from tests.turns import await_end, next_turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from harness.postgres import Server
 
     Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -79,6 +84,86 @@ async def postgres_9_6(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 def _message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
+
+
+@dataclass
+class OwnServer:
+    """A server that a test may stop, crash and start again."""
+
+    server: Server
+    _again: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of its ``postgres`` database."""
+        return self.server.url("postgres")
+
+    def as_user(self, name: str, password: str) -> str:
+        """Return the same URL for somebody else."""
+        return self.url.replace(self.url.split("//")[1].split("@")[0], f"{name}:{password}")
+
+    async def restart(self, **settings: object) -> None:
+        """Stop it in an orderly way, and start it again with the same settings but these."""
+        connection = await connect(self.url)
+        lock = await connection.fetchval("SELECT pg_read_file('postmaster.pid')")
+        await connection.close()
+        await asyncio.to_thread(self._restart, Path(f"/proc/{int(lock.split()[0])}"), settings)
+        await self._answers()
+
+    def _restart(self, process: Path, settings: Mapping[str, object]) -> None:
+        command = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
+        program, folder, owner = (process / "exe").readlink(), (process / "cwd").readlink(), process.stat()
+        pid = int(process.name)
+        os.kill(pid, signal.SIGINT)
+        await_end(pid, timeout=LIMIT)
+        if self._again is not None:
+            self._again.wait()
+        more = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        ours = owner.st_uid == os.geteuid()
+        self._again = subprocess.Popen(
+            [str(program), *command[1:], *more],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,
+            user=None if ours else owner.st_uid,
+            group=None if ours else owner.st_gid,
+            extra_groups=None if ours else [],
+        )
+
+    async def crash(self) -> None:
+        """Kill a session, at which the server ends all others and recovers."""
+        connection = await connect(self.url)
+        os.kill(connection.get_server_pid(), signal.SIGKILL)
+        async with asyncio.timeout(LIMIT):
+            while not connection.is_closed():
+                await next_turn()
+        await self._answers()
+
+    def stop(self) -> None:
+        """Stop it, if it was started again: what was started first has ended."""
+        if self._again is not None:
+            self._again.send_signal(signal.SIGQUIT)
+            self._again.wait(timeout=LIMIT)
+
+    async def _answers(self) -> None:
+        async with asyncio.timeout(LIMIT):
+            while True:
+                with contextlib.suppress(UsageError):
+                    (await connect(self.url)).terminate()
+                    return
+
+
+@contextlib.asynccontextmanager
+async def own_server() -> AsyncIterator[OwnServer]:
+    """Run a server for the length of a block."""
+    async with provision("embedded") as server:
+        own = OwnServer(server)
+        try:
+            yield own
+        finally:
+            own.stop()
 
 
 _CHILD = """

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from harness.postgres import connect
-from harness.postgres.audit import NAME_PREFIX, AuditUnavailableError, WrongLedgerError, auditing
+from harness.postgres.audit import NAME_PREFIX, AuditUnavailableError, WrongLedgerError, auditing, forgotten
 from harness.postgres.pgoutput import Change, ChangeKind
+from tests.postgres.support import LIMIT, OwnServer, own_server
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -215,3 +219,247 @@ async def test_it_keeps_up_with_several_writers(database: str, shop: asyncpg.Con
     for place in range(4):
         mine = [name for name in told if str(name).startswith(f"{place}/")]
         assert mine == [f"{place}/{number}" for number in range(50)]
+
+
+async def test_several_audits_of_one_database_do_not_disturb_each_other(
+    database: str, shop: asyncpg.Connection
+) -> None:
+    """The second is refused: at its end the first would take from it the rows as they were."""
+    async with auditing(database, WANTED) as audit:
+        with pytest.raises(AuditUnavailableError, match="another audit is reading"):
+            async with auditing(database, WANTED):
+                pass
+        await shop.execute("INSERT INTO rsvps (who) VALUES ('ada')")
+        assert [each.changes for each in await audit.catch_up() if each.changes] == [
+            (insert("public.rsvps", "ada"),)
+        ]
+    async with auditing(database, WANTED):
+        pass
+
+
+async def identities(shop: asyncpg.Connection) -> dict[str, str]:
+    """Return the replica identity of each table of the shop."""
+    rows = await shop.fetch(
+        "SELECT relname, relreplident::text FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+    )
+    return dict(rows)
+
+
+async def test_replica_identities_are_put_back(database: str, shop: asyncpg.Connection) -> None:
+    """Whatever they were; a table that is updated meanwhile works on."""
+    await shop.execute(
+        """
+        CREATE TABLE by_index (id integer NOT NULL);
+        CREATE UNIQUE INDEX "The Index" ON by_index (id);
+        ALTER TABLE by_index REPLICA IDENTITY USING INDEX "The Index";
+        CREATE TABLE "With ""quotes"" in it" (id integer);
+        ALTER TABLE "With ""quotes"" in it" REPLICA IDENTITY NOTHING;
+        CREATE TABLE whole (id integer);
+        ALTER TABLE whole REPLICA IDENTITY FULL;
+        CREATE TABLE parts (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE small PARTITION OF parts FOR VALUES FROM (0) TO (10);
+        """
+    )
+    before = await identities(shop)
+    tables = ("tickets", "by_index", 'With "quotes" in it', "whole", "parts")
+    async with auditing(database, {f"public.{table}": ("id",) for table in tables}) as audit:
+        meanwhile = await identities(shop)
+        await shop.execute("INSERT INTO parts VALUES (1); UPDATE parts SET id = 2")
+        told = [change for each in await audit.catch_up() for change in each.changes]
+    assert {table for table, kind in meanwhile.items() if kind == "f"} == {
+        "tickets", "by_index", 'With "quotes" in it', "whole", "parts", "small"
+    }  # fmt: skip
+    assert told == [insert("public.parts", "1"), Change(ChangeKind.UPDATE, "public.parts", ("1",), ("2",))]
+    assert await identities(shop) == before
+
+
+async def killed_audit(database: str) -> None:
+    """Audit in a process of its own, and kill that before it can put anything back."""
+    program = (
+        "import asyncio, os, signal, sys\n"
+        "from harness.postgres.audit import auditing\n"
+        "async def main():\n"
+        "    async with auditing(sys.argv[1], {'public.tickets': ('id',)}):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, database)
+    async with asyncio.timeout(LIMIT):
+        assert await process.wait() == -signal.SIGKILL
+
+
+async def no_session(shop: asyncpg.Connection) -> None:
+    """Wait until Postgres has noticed that the other side is gone."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+    async with asyncio.timeout(LIMIT):
+        while await shop.fetchval(others, shop.get_server_pid()):
+            await next_turn()
+
+
+async def test_what_a_killed_audit_leaves_is_named_and_then_removed(
+    database: str, shop: asyncpg.Connection
+) -> None:
+    """By the next audit of that database; while one lives, nothing is forgotten."""
+    before = await identities(shop)
+    await killed_audit(database)
+    await no_session(shop)
+    assert (await identities(shop))["tickets"] == "f"
+    await shop.execute(f"SELECT pg_create_logical_replication_slot('{NAME_PREFIX}left', 'pgoutput')")
+    named = await forgotten(shop)
+    assert len(named) == 2
+    assert named[0].startswith(f"publication {NAME_PREFIX}")
+    assert named[0].endswith("(and replica identity FULL on public.tickets)")
+    assert named[1] == f"replication slot {NAME_PREFIX}left"
+    async with auditing(database, {"public.rsvps": ("who",)}):
+        assert await forgotten(shop) == ()
+        assert (await identities(shop))["tickets"] == before["tickets"]
+    assert await forgotten(shop) == ()
+    assert await identities(shop) == before
+
+
+async def test_where_there_is_no_slot_left_that_is_told(database: str, shop: asyncpg.Connection) -> None:
+    """And nothing stays changed."""
+    before = await identities(shop)
+    most = int(await shop.fetchval("SHOW max_replication_slots"))
+    for number in range(most):
+        await shop.execute(
+            f"SELECT pg_create_physical_replication_slot('oversell_test_{number}', false, true)"
+        )
+    with pytest.raises(AuditUnavailableError, match="Raise max_replication_slots"):
+        async with auditing(database, WANTED):
+            pass
+    assert await identities(shop) == before
+    assert await forgotten(shop) == ()
+
+
+async def test_a_table_that_somebody_keeps_locked_is_not_waited_for_long(
+    database: str, shop: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who has read it in a transaction that is open keeps its replica identity as it is."""
+    monkeypatch.setattr("harness.postgres.audit._LOCK_TIMEOUT", "10ms")
+    async with shop.transaction():
+        await shop.execute("SELECT FROM tickets")
+        with pytest.raises(AuditUnavailableError, match="keeps a table locked"):
+            async with auditing(database, WANTED):
+                pass
+    assert set((await identities(shop)).values()) == {"d"}
+
+
+async def test_a_reading_ends_where_it_began_to_be_asked_for(
+    database: str, shop: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast others write: what is committed after the call began is left to the next one."""
+    monkeypatch.setattr("harness.postgres.audit._BATCH", 1)
+    async with auditing(database, WANTED) as audit:
+        await shop.execute("INSERT INTO rsvps (who) VALUES ('0')")
+        told: list[str | None] = []
+        async for batch in audit.read():
+            told += [change.new[0] for each in batch for change in each.changes if change.new]
+            if batch:
+                await shop.execute("INSERT INTO rsvps (who) VALUES ('later')")
+        assert told == ["0"]
+        told = [change.new[0] for each in await audit.catch_up() for change in each.changes if change.new]
+        assert set(told) == {"later"}
+
+
+async def test_positions_tell_before_from_after(database: str, shop: asyncpg.Connection) -> None:
+    """What was committed before a position ends at it at the latest."""
+    async with auditing(database, WANTED) as audit:
+        await shop.execute("INSERT INTO rsvps (who) VALUES ('before')")
+        position = await audit.position()
+        await shop.execute("INSERT INTO rsvps (who) VALUES ('after')")
+        told = {each.end <= position: each.changes for each in await audit.catch_up() if each.changes}
+    assert told == {True: (insert("public.rsvps", "before"),), False: (insert("public.rsvps", "after"),)}
+
+
+async def test_the_log_is_not_read_again_from_long_ago(
+    database: str, shop: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres notes which transactions are open, so that the next reading can begin there."""
+    monkeypatch.setattr("harness.postgres.audit._RUNNING_EVERY", 1)
+    begins = "SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = $1"
+    async with auditing(database, WANTED) as audit:
+        first = await shop.fetchval(begins, audit.name)
+        for _ in range(3):
+            await shop.execute("INSERT INTO rsvps (who) VALUES ('ada')")
+            await audit.catch_up()
+        assert await shop.fetchval(
+            "SELECT $1::text::pg_lsn > $2::text::pg_lsn", await shop.fetchval(begins, audit.name), first
+        )
+
+
+@pytest.fixture
+async def own() -> AsyncIterator[OwnServer]:
+    """A server that a test may treat badly, with the tables."""
+    async with own_server() as running:
+        connection = await connect(running.url)
+        await connection.execute(SCHEMA)
+        await connection.close()
+        yield running
+
+
+async def test_a_restart_of_postgres_ends_an_audit(own: OwnServer) -> None:
+    """And is named: commits may have been missed."""
+    async with auditing(own.url, WANTED) as audit:
+        await own.restart()
+        with pytest.raises(AuditUnavailableError, match="Postgres was started again at"):
+            await audit.catch_up()
+
+
+async def test_a_crash_of_postgres_ends_an_audit(own: OwnServer) -> None:
+    """It mends itself, but the slot is gone."""
+    async with auditing(own.url, WANTED) as audit:
+        await own.crash()
+        with pytest.raises(AuditUnavailableError, match="the session that read it was ended"):
+            await audit.catch_up()
+        with pytest.raises(AuditUnavailableError, match="can no longer be read"):
+            await audit.position()
+
+
+async def test_a_log_that_outgrows_its_limit_ends_an_audit(own: OwnServer) -> None:
+    """With the setting that said so."""
+    connection = await connect(own.url)
+    await connection.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    await connection.execute("SELECT pg_reload_conf()")
+    async with auditing(own.url, WANTED) as audit:
+        lost = (
+            "SELECT count(*) = 0 OR bool_or(wal_status = 'lost')"
+            " FROM pg_replication_slots WHERE slot_name = $1"
+        )
+        async with asyncio.timeout(LIMIT):
+            while not await connection.fetchval(lost, audit.name):
+                await connection.execute(
+                    "INSERT INTO rsvps (who) SELECT repeat('a', 1000) FROM generate_series(1, 20000)"
+                )
+                await connection.execute("SELECT pg_switch_wal()")
+                await connection.execute("CHECKPOINT")
+        with pytest.raises(AuditUnavailableError, match="can no longer be read"):
+            await audit.catch_up()
+    await connection.close()
+
+
+async def test_without_logical_decoding_there_is_no_audit(own: OwnServer) -> None:
+    """And the way out is told."""
+    await own.restart(wal_level="replica")
+    with pytest.raises(AuditUnavailableError, match="Start Postgres with wal_level = logical"):
+        async with auditing(own.url, WANTED):
+            pass
+
+
+async def test_a_user_needs_the_right_to_replicate(own: OwnServer) -> None:
+    """Although the tables are theirs."""
+    connection = await connect(own.url)
+    await connection.execute(
+        "CREATE ROLE owner LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE postgres TO owner;"
+        "ALTER TABLE tickets OWNER TO owner; ALTER TABLE rsvps OWNER TO owner"
+    )
+    url = own.as_user("owner", "secret")
+    with pytest.raises(AuditUnavailableError, match="the user needs REPLICATION"):
+        async with auditing(url, WANTED):
+            pass
+    await connection.execute("ALTER ROLE owner REPLICATION")
+    async with auditing(url, WANTED) as audit:
+        await connection.execute("INSERT INTO rsvps (who) VALUES ('ada')")
+        assert any(each.changes for each in await audit.catch_up())
+    await connection.close()
