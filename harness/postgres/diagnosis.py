@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from harness.errors import UsageError
 from harness.postgres import existing, folders
+from harness.postgres.audit import forgotten
 from harness.postgres.connecting import connect
 from harness.postgres.container import (
     DEFAULT_IMAGE,
@@ -81,6 +84,9 @@ async def examine(database: str, image: str | None) -> Diagnosis:
     given = await _given(database) if "://" in database else None
     findings += [given] if given else []
     findings += await _left_overs(database if given and given.state is State.GOOD else None)
+    # A service that runs already is judged in its own database, which need not be one to make others in.
+    if given and (names := await _or_nothing(lambda: _audits(database))) is not None:
+        findings.append(_left("audits", names, "the next audit of this database removes them"))
     usable, choice = _choose(database, wanted, picture, embedded, given)
     return Diagnosis(findings, usable, choice)
 
@@ -211,6 +217,20 @@ async def _databases(url: str) -> Sequence[str]:
     connection = await connect(url)
     try:
         return await existing.left_overs(connection)
+    finally:
+        connection.terminate()
+
+
+async def _audits(url: str) -> Sequence[str]:
+    """Name what audits that were killed left in the named database.
+
+    :raises UsageError: when we cannot look.
+    """
+    connection = await connect(url)
+    try:
+        return await forgotten(connection)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise UsageError(f"{redact(url)} was lost: {error}") from error
     finally:
         connection.terminate()
 

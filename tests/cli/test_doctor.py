@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.postgres import connect, quote_identifier
+from harness.postgres.audit import NAME_PREFIX, auditing
 from harness.postgres.diagnosis import State, examine
 from harness.postgres.embedded import PACKAGE
 from tests.cli.commandline import oversell
@@ -92,6 +93,22 @@ async def test_the_server_behind_a_url_is_tried_and_left_alone(no_docker: None, 
     refused = await examine(database, None)
     assert not refused.usable
     assert "is not empty" in refused.choice
+
+
+async def test_what_killed_audits_left_is_named_also_where_others_live(
+    no_docker: None, database: str
+) -> None:
+    """An audit reads the database of somebody's service, which is no place to make others in."""
+    connection = await connect(database)
+    await connection.execute("CREATE TABLE orders (id integer)")
+    assert detail(await examine(database, None), "left-over audits") == "none"
+    await connection.execute(f"CREATE PUBLICATION {NAME_PREFIX}left FOR TABLE orders")
+    async with auditing(database, {"public.orders": ("id",)}):
+        assert detail(await examine(database, None), "left-over audits") == "none"
+    await connection.execute(f"CREATE PUBLICATION {NAME_PREFIX}left FOR TABLE orders")
+    await connection.close()
+    said = detail(await examine(database, None), "left-over audits")
+    assert said == f"publication {NAME_PREFIX}left: the next audit of this database removes them"
 
 
 @pytest.mark.container
