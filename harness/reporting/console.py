@@ -302,6 +302,7 @@ def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[Renderabl
         if check.violations:
             yield from _violations(check, folder, lanes)
     yield from _lines("explored", _explored(report))
+    yield from _lines("audited", words.lines_audited(report))
     yield from _lines("not judged", words.lines_not_judged(report), "dim")
     yield from _lines(
         "not run", (_skipped(skip.scenario, skip.engine, skip.reason) for skip in report.not_run)
@@ -334,6 +335,9 @@ def _violation(violation: Violation, check: Check, folder: Path) -> Iterable[Tex
         (one_line(violation.law), "bold red"),
         f" (in {words.hit_rate(violation, check)}): {one_line(violation.message)}",
     )
+    if about := words.commit(violation):
+        yield Text(f"    commit:   {one_line(about[0])}", "dim")
+        yield from (Text(f"              {one_line(row)}", "dim") for row in about[1:])
     if violation.evidence:
         yield Text(f"    evidence: {one_line(str(folder / violation.evidence))}", "dim")
     if violation.replay:

@@ -48,6 +48,7 @@ def render_markdown(report: Report, failures: Mapping[str, Failure] | None = Non
         _table(report),
         *_violations(report),
         *_explored(report),
+        *_bullets("Audited", words.lines_audited(report), escape),
         *_not_judged(report),
         *_bullets("Not run", report.not_run, _skipped),
         _facts(report),
@@ -95,10 +96,11 @@ def _violations(report: Report) -> Iterable[str]:
 
 
 def _sentence(check: Check, violation: Violation) -> str:
+    by = f" Commit: {escape('; '.join(about))}." if (about := words.commit(violation)) else ""
     again = f" Again: `oversell replay {_code(violation.replay)}`." if violation.replay else ""
     return (
         f"**{escape(violation.law)}** in {escape(words.check_title(check))}"
-        f" ({words.hit_rate(violation, check)}): {escape(violation.message)}{again}"
+        f" ({words.hit_rate(violation, check)}): {escape(violation.message)}{by}{again}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.model import Judgement, Outcome, Verdict
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from harness.model import Check, Operation, Report, Violation
     from harness.model.events import LoadProgressed
 
+_MOST_ROWS = 6
+"""Rows of a commit that are shown; the rest is in verdict.json."""
+_AUDITED = ("commits", "states")
 _NOT_HERE = "in this scenario"
 """How a law's reason ends when the scenario is about something else."""
 
@@ -59,6 +63,30 @@ def counted(number: int, noun: str) -> str:
 def hit_rate(violation: Violation, check: Check) -> str:
     """Return in how many runs of the check the violation was seen."""
     return f"{violation.hits:,} of {counted(check.runs, 'run')}"
+
+
+def commit(violation: Violation) -> tuple[str, ...]:
+    """Return which transaction broke a law, and what it changed, a line each; nothing where none is known."""
+    if violation.commit is None:
+        return ()
+    rows = violation.commit.rows
+    more = (f"and {counted(len(rows) - _MOST_ROWS, 'row')} more",) if len(rows) > _MOST_ROWS else ()
+    number = f"transaction {violation.commit.xid}, committed {_moment(violation.commit.at)}"
+    return (number, *rows[:_MOST_ROWS], *more)
+
+
+def lines_audited(report: Report) -> list[str]:
+    """Return how the committed states between beginning and end were come by, one line for each way."""
+    found: dict[str, list[Check]] = {}
+    for check in report.checks:
+        if check.audit:
+            found.setdefault(check.audit, []).append(check)
+    lines = []
+    for audit, checks in found.items():
+        commits, states = (sum(getattr(each, f"{what}_audited") for each in checks) for what in _AUDITED)
+        much = counted(commits, "commit") if commits else counted(states, "state")
+        lines.append(f"{audit}; {much} judged ({where(tuple(map(check_title, checks)), report)})")
+    return lines
 
 
 def exploration(check: Check) -> str:
@@ -230,3 +258,11 @@ def operation_words(operation: Operation) -> str:
 
 def _laws(check: Check, judgement: Judgement) -> tuple[str, ...]:
     return tuple(name for name, result in check.laws.items() if result.judgement is judgement)
+
+
+def _moment(microseconds: int) -> str:
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    except OverflowError:  # a document that somebody else wrote
+        return f"{microseconds} µs after 1970"
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC"

@@ -5,9 +5,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.model import Verdict
-from harness.model.events import CheckProgressed, CheckStarted, RunStarted
-from harness.reporting import ReportConsole, print_report, words
+from harness.model import Commit, Verdict
+from harness.model.events import CheckFinished, CheckProgressed, CheckStarted, LoadProgressed, RunStarted
+from harness.reporting import ReportConsole, print_report, render_markdown, render_page, words
 from harness.reporting.console import ConsoleReporter
 from tests.reporting.samples import (
     EXHAUSTED,
@@ -15,6 +15,7 @@ from tests.reporting.samples import (
     EXPLORED_REPORT,
     KEPT,
     OVERSOLD,
+    SAFE,
     SAFE_REPORT,
     UNDECIDED_REPORT,
     VIOLATED,
@@ -159,6 +160,118 @@ def test_a_long_exploration_gives_a_sign_of_life_without_an_end(
     assert "rush / explore: 1,234 runs\n" in said()
     assert isinstance(each.file, Screen)
     assert "1234/?" in each.file.getvalue()
+
+
+def progressed(seconds: float, **changes: object) -> LoadProgressed:
+    """Return how a load goes after so many seconds."""
+    event = LoadProgressed(
+        scenario="rush",
+        seconds=seconds,
+        of=60,
+        users=200,
+        sales=3,
+        sold=1_820,
+        remaining=180,
+        rate=812.4,
+        failures=1,
+        commits=4_321,
+        lag_seconds=0.012,
+        median_ms=4,
+        p95_ms=11.6,
+    )
+    return replace(event, **changes)  # type: ignore[arg-type]  # the fields are checked by replace
+
+
+def test_a_load_says_every_few_seconds_how_it_goes_in_a_log(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """One line with everything, not one for each event."""
+    now = [0.0]
+    reporter = ConsoleReporter(console, clock=lambda: now[0])
+    reporter(RunStarted(target="t", database="d", seed=1, folder=tmp_path, checks=(("rush", "swarm"),)))
+    reporter(CheckStarted(scenario="rush", engine="swarm"))
+    for half in range(24):
+        now[0] = half / 2
+        reporter(progressed(half / 2))
+    lines = [line for line in said().splitlines() if line.startswith("rush / swarm: ")]
+    numbers = (
+        "sold 1,820, 180 left, 812 requests/s, 1 error, 4,321 commits audited, lag 0.01 s, 95% within 12 ms, "
+        "200 users, sale 3"
+    )
+    assert lines == [f"rush / swarm: {second} of 60 s, {numbers}" for second in (5, 10)]
+
+
+def test_a_load_is_one_live_line_on_a_terminal(tmp_path: Path) -> None:
+    """It is redrawn in place, as much of it as fits, and gone when the check has ended."""
+    now = iter(range(10_000))
+    console = ReportConsole(file=Screen(), force_terminal=True, width=80)
+    reporter = ConsoleReporter(console, clock=lambda: float(next(now)))
+    reporter(RunStarted(target="t", database="d", seed=1, folder=tmp_path, checks=(("rush", "swarm"),) * 2))
+    for _ in range(2):
+        reporter(CheckStarted(scenario="rush", engine="swarm"))
+        reporter(progressed(1))
+        reporter(progressed(2, sold=1_990))
+        reporter(CheckFinished(check=replace(SAFE, engine="swarm")))
+    reporter.close()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    line = "rush / swarm: 2 of 60 s, sold 1,990, 180 left, 812 requests/s, 1 error"
+    assert f"\r\x1b[2K{line}" in shown, "redrawn in place"
+    assert f"{line}\n\x1b[?25h\r\x1b[1A\x1b[2K[2/2]" in shown, "gone when it has ended"
+    assert "commits" not in shown
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l") >= 0
+
+
+def test_a_load_says_what_it_does_not_know() -> None:
+    """No numbers are made up where the books cannot be seen, and sampling is called that."""
+    facts = words.load_facts(progressed(3, sold=None, remaining=None, lag_seconds=None))
+    assert not any("sold" in fact or "left" in fact or "commit" in fact or "lag" in fact for fact in facts)
+    assert "audit sampled" in facts
+
+
+COMMITTED = replace(
+    VIOLATED,
+    engine="swarm",
+    audit="every commit",
+    commits_audited=1_234,
+    violations=(
+        replace(
+            OVERSOLD,
+            commit=Commit(
+                xid=987,
+                at=1_767_268_800_123_456,
+                rows=tuple(f"public.tickets t{number}: remaining 1 -> 0" for number in range(8)),
+            ),
+        ),
+    ),
+)
+
+
+def test_the_commit_that_broke_a_law_is_named_in_every_report(
+    tmp_path: Path, console: ReportConsole, said: Callable[[], str]
+) -> None:
+    """Its number, its time, and the first rows it changed; also on how many commits the verdict rests."""
+    report = report_of(
+        COMMITTED, replace(SAFE, audit="sampled: no right", states_audited=7), verdict=Verdict.VIOLATED
+    )
+    print_report(report, tmp_path, console)
+    number = "transaction 987, committed 2026-01-01 12:00:00.123456 UTC"
+    assert f"    commit:   {number}\n              public.tickets t0: remaining 1 -> 0\n" in said()
+    assert "              and 2 rows more\n" in said()
+    assert "  every commit; 1,234 commits judged (rush / swarm)\n" in said()
+    assert "  sampled: no right; 7 states judged (last_ticket / burst)\n" in said()
+    markdown = render_markdown(report)
+    assert f"Commit: {number}; public.tickets t0: remaining 1 -&gt; 0;" in markdown
+    assert "### Audited\n\n- every commit; 1,234 commits judged (rush / swarm)\n" in markdown
+    page = render_page(report, {})
+    assert f"<dd>{number}<br><code>public.tickets t0: remaining 1 -&gt; 0</code>" in page
+    assert "Audited: sampled: no right." in page
+
+
+def test_a_commit_of_no_time_that_there_is_is_still_shown() -> None:
+    """A document may come from somebody else."""
+    violation = replace(OVERSOLD, commit=Commit(xid=1, at=10**20))
+    assert words.commit(violation) == (f"transaction 1, committed {10**20} µs after 1970",)
 
 
 def test_exhausted_is_said_of_nothing_less(finished: Callable[..., Path], said: Callable[[], str]) -> None:
