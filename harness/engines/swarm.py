@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.driving.auditing import audited, in_words
+from harness.driving.auditing import AuditMode, audited, in_words
 from harness.driving.quiet import quiet_books
 from harness.errors import InconclusiveError
 from harness.load.behaviour import BEHAVIOURS, behaviours_for
@@ -34,12 +34,13 @@ from harness.swarming.serving import served
 from harness.swarming.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     import asyncpg
 
     from harness.driving.auditing import Auditor
+    from harness.driving.tally import Tally
     from harness.driving.trial import Settings, Trial
     from harness.load.plan import LoadSettings
     from harness.model import Books, Call, Feature, Running, Scenario, Target, TicketType
@@ -52,8 +53,12 @@ _OWED = frozenset({Outcome.ACCEPTED, Outcome.SOLD_OUT})
 """Answers that a scenario's programs must have come to and that buyers of a swarm come to as well."""
 _ABOUT_BOOKS = ("counters_agree_with_rows", "never_negative", "no_leak", "no_oversell", "one_per_person")
 """Laws that need no history: what is left to judge where part of it was lost."""
+_ABOUT_STATES = ("never_negative", "no_oversell")
+"""Laws that hold after every commit, and not only at the end."""
 _ALIKE_WHEN_UNSURE = 4
 """Readings that must agree at the end of a sale in which some outcome is unknown."""
+_SAMPLED_FOR = 2.0
+"""Seconds that a sale is still sampled when there is a newer one: each costs a reading of its books."""
 _BESIDES = 20.0
 """Seconds, of those that fall to one check, for what comes before and after the load."""
 
@@ -84,7 +89,8 @@ class Swarm:
         tally.scenario = replace(trial.scenario, reaches=trial.scenario.reaches & _OWED)
         async with _started(trial) as (running, door, auditor):
             tally.audit = "" if auditor is None else in_words(auditor)
-            sales = Sales(running, door, auditor, _on_sale(trial.scenario, load))
+            linger = trial.settings.operation_timeout if _reads_log(auditor) else _SAMPLED_FOR
+            sales = Sales(running, door, auditor, _on_sale(trial.scenario, load), linger)
             interrupted: asyncio.CancelledError | None = None
             folder = _folder(trial)
             try:
@@ -146,12 +152,18 @@ async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[st
 
 
 async def _judge(trial: Trial, running: Running, sales: Sales, history: Path) -> None:
-    monitor = await connect(trial.database)
+    """Judge every sale; where the books can be read no more, what the audit saw of it."""
+    judge = _Judge(trial, running, sales)
     try:
-        with uncollected():
-            await _Judge(trial, running, sales, monitor).judge(history)
-    finally:
-        monitor.terminate()
+        monitor = await connect(trial.database)
+        try:
+            with uncollected():
+                await judge.sales_by(monitor, history)
+        finally:
+            monitor.terminate()
+    except Exception:
+        judge.states()
+        raise
 
 
 @dataclass(slots=True)
@@ -161,11 +173,12 @@ class _Judge:
     trial: Trial
     running: Running
     sales: Sales
-    monitor: asyncpg.Connection
+    _judged: set[int] = field(default_factory=set)
 
-    async def judge(self, history: Path) -> None:
+    async def sales_by(self, monitor: asyncpg.Connection, history: Path) -> None:
         """Judge all sales, once everything is quiet.
 
+        :param monitor: a connection of ours to the target's database.
         :param history: the folder with what was gathered.
         """
         tally, auditor = self.trial.tally, self.sales.auditor
@@ -174,44 +187,70 @@ class _Judge:
             found.troubles.append(f"buyers visited sales that were never opened: {sorted(strays)}")
         if found.troubles:
             tally.troubles += found.troubles
-            tally.laws = _about_books(tally.laws or self.trial.scenario.laws)
-        if auditor is not None:
-            await self._be_quiet()
+            tally.laws = _among(_ABOUT_BOOKS, tally)
+        await self._ask_once_more()
+        if auditor is not None and self.sales.opened:
+            # Once nothing is committed any more, the audit can see the end of every sale.
+            await self._books(self.sales.opened[-1], monitor, alike=1)
             await auditor.catch_up()
             if auditor.trouble:
                 tally.troubles.append(f"the audit ended before its time: {auditor.trouble}")
         histories = found.histories()
         for sale in self.sales.opened:
             calls = next(histories)[1] if sale.number in found.last else ()
-            await self._judge_sale(sale, calls)
+            await self._judge_sale(sale, calls, monitor)
 
-    async def _judge_sale(self, sale: OpenSale, history: tuple[Call, ...]) -> None:
+    def states(self) -> None:
+        """Judge what the audit saw of those sales in which it found a law broken, and that were not judged.
+
+        That a law was broken at a commit stays true whatever became of the database since.
+        """
+        tally = self.trial.tally
+        tally.laws = _among(_ABOUT_STATES, tally)
+        for sale in self.sales.opened:
+            if self.sales.is_broken(sale.number) and sale.number not in self._judged:
+                *states, last = self.sales.seen(sale.number).states
+                tally.add(Evidence(scenario=self._scenario, history=(), books=last, states=tuple(states)))
+
+    @property
+    def _scenario(self) -> Scenario:
+        return replace(self.trial.tally.scenario, tickets=self.sales.tickets)
+
+    async def _judge_sale(
+        self, sale: OpenSale, history: tuple[Call, ...], monitor: asyncpg.Connection
+    ) -> None:
         tally, auditor = self.trial.tally, self.sales.auditor
         unsure = any(call.outcome is Outcome.UNKNOWN for call in history)
-        books = await self._books(sale, alike=_ALIKE_WHEN_UNSURE if unsure else 1)
-        states: tuple[Books, ...] = ()
-        if auditor is not None:
-            states = auditor.states(sale.number)
-            tally.commits += auditor.commits(sale.number)
-            if difference := auditor.difference(books, sale.number):
+        books = await self._books(sale, monitor, alike=_ALIKE_WHEN_UNSURE if unsure else 1)
+        if auditor is not None and self.sales.is_followed(sale.number):
+            difference = auditor.difference(books, sale.number)
+            if difference:
                 tally.troubles.append(f"the log and the books of sale {sale.number + 1} differ: {difference}")
-            auditor.close(sale.number)
-        scenario = replace(tally.scenario, tickets=self.sales.tickets)
-        evidence = Evidence(scenario=scenario, history=history, books=books, states=states)
+        seen = self.sales.seen(sale.number)
+        self._judged.add(sale.number)
+        tally.commits += seen.commits
+        evidence = Evidence(scenario=self._scenario, history=history, books=books, states=seen.states)
         if tally.judge(evidence).violations:
             # What is broken may be mended a moment later by something that runs behind the answer.
-            later = await self._books(sale, alike=_ALIKE_WHEN_UNSURE)
+            later = await self._books(sale, monitor, alike=_ALIKE_WHEN_UNSURE)
             if later != books:
                 evidence = replace(evidence, books=later, states=(*evidence.states, books))
         tally.add(evidence)
 
-    async def _books(self, sale: OpenSale, *, alike: int) -> Books:
-        return await quiet_books(self.running, sale.sale, self.monitor, alike=alike)
+    async def _books(self, sale: OpenSale, monitor: asyncpg.Connection, *, alike: int) -> Books:
+        return await quiet_books(self.running, sale.sale, monitor, alike=alike)
 
-    async def _be_quiet(self) -> None:
-        """Wait until nothing is committed any more, so that the audit has seen the end of every sale."""
-        if self.sales.opened:
-            await self._books(self.sales.opened[-1], alike=1)
+    async def _ask_once_more(self) -> None:
+        """See that the target still answers somebody who comes after the crowd."""
+        try:
+            client = await self.running.connect("afterwards")
+            await client.close()
+        except InconclusiveError as error:
+            self.trial.tally.troubles.append(f"after the load the target no longer answered: {error}")
+
+
+def _reads_log(auditor: Auditor | None) -> bool:
+    return auditor is not None and auditor.mode is AuditMode.EVERY_COMMIT
 
 
 def _fitted(trial: Trial) -> Trial:
@@ -269,9 +308,7 @@ def _folder(trial: Trial) -> Path:
     return folder
 
 
-def _about_books(laws: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return the laws that can be judged although part of the history was lost.
-
-    The others would accuse a right target of what nobody told us.
-    """
-    return tuple(name for name in _ABOUT_BOOKS if laws is None or name in laws)
+def _among(names: Sequence[str], tally: Tally) -> tuple[str, ...]:
+    """Return those of some laws that are to be judged; the others would accuse a right target of our loss."""
+    laws = tally.laws or tally.scenario.laws
+    return tuple(name for name in names if laws is None or name in laws)

@@ -2,11 +2,16 @@
 
 A sale goes on until what is on sale has sold out, and a moment longer, so that people are refused as well.
 Then the next one is opened, with fresh stock, and buyers are told of it. Each becomes one run of the check.
+
+A sale that nobody visits any more is no longer followed, so that a long load takes no more memory than a
+short one. What was seen of it is kept for its evidence: every state as long as there is room, and after that
+only where a law was broken; in those that are dropped the auditor found nothing.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.driving.auditing import Auditor
-    from harness.model import Running, Stock, TicketType
+    from harness.model import Books, Running, Stock, TicketType
     from harness.swarming.serving import Door
 
 FOR_EACH_USER = 10
 """Units on sale for every user, unless somebody says otherwise."""
 MOMENT = 0.25
 """Seconds from the moment a sale was seen to be sold out until the next one."""
+ROOM = 500_000
+"""Rows, over all states of all sales that are no longer followed, after which only broken ones are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,14 @@ class OpenSale:
     announced: Sale
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the audit saw of a sale."""
+
+    states: tuple[Books, ...] = ()
+    commits: int = 0
+
+
 @dataclass(slots=True)
 class Sales:
     """The series."""
@@ -44,8 +59,16 @@ class Sales:
     auditor: Auditor | None
     tickets: tuple[TicketType, ...]
     """What is on sale in each."""
+    linger: float
+    """Seconds that a sale is followed after the next one was opened; by then its last visitor is done."""
     opened: list[OpenSale] = field(default_factory=list)
     _sold_out_at: float | None = None
+    _followed: deque[tuple[float, int]] = field(default_factory=deque)
+    """Sales that are followed although there are newer ones: when that one was opened, and their number."""
+    _seen: dict[int, Followed] = field(default_factory=dict)
+    """Of those that are no longer followed."""
+    _broken: set[int] = field(default_factory=set)
+    _room: int = ROOM
 
     async def open(self) -> Sale:
         """Open the next sale, and return what is to be told of it."""
@@ -53,6 +76,8 @@ class Sales:
         sale = await self.running.open_sale(self.tickets)
         if self.auditor is not None:
             await self.auditor.open(sale, self.tickets, number=number)
+        if self.opened:
+            self._followed.append((time.monotonic(), number - 1))
         announced = Sale(number=number, tickets=self.door.opened(number, sale, self.tickets))
         self.opened.append(OpenSale(number, sale, announced))
         self._sold_out_at = None
@@ -66,6 +91,37 @@ class Sales:
         elif time.monotonic() - self._sold_out_at >= MOMENT:
             return await self.open()
         return None
+
+    def seen(self, number: int) -> Followed:
+        """Return what the audit saw of a sale, and follow it no longer."""
+        if self.auditor is None:
+            return Followed()
+        if number not in self._seen:
+            self._seen[number] = Followed(self.auditor.states(number), self.auditor.commits(number))
+            self.auditor.close(number)
+        return self._seen.pop(number)
+
+    def is_followed(self, number: int) -> bool:
+        """Return whether the audit still follows a sale."""
+        return self.auditor is not None and number not in self._seen
+
+    def is_broken(self, number: int) -> bool:
+        """Return whether the audit found a law broken in a sale."""
+        return number in self._broken
+
+    def note_broken(self, number: int) -> None:
+        """Note that the audit found a law broken in a sale."""
+        self._broken.add(number)
+
+    def leave(self) -> None:
+        """Follow those sales no longer that nobody visits any more."""
+        while self._followed and time.monotonic() - self._followed[0][0] > self.linger:
+            _, number = self._followed.popleft()
+            seen = self.seen(number)
+            rows = sum(len(books.entries or ()) + 1 for books in seen.states)
+            self._room -= rows
+            keeps = self._room > 0 or number in self._broken
+            self._seen[number] = seen if keeps else Followed(commits=seen.commits)
 
     def numbers(self) -> Mapping[str, Stock]:
         """Return the totals of the newest sale, as far as they are known."""

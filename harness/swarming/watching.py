@@ -115,6 +115,9 @@ class Watch:
         progress = await self.auditor.catch_up()
         self.commits, self.lag_seconds = progress.commits, progress.lag_seconds
         self.breaches += progress.breaches
+        for breach in progress.breaches:
+            self.sales.note_broken(breach.number)
+        self.sales.leave()
         if self.auditor.trouble:
             raise InconclusiveError(f"the audit ended before the load: {self.auditor.trouble}")
         sale = await self.sales.next()
