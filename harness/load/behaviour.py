@@ -17,14 +17,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.catalogue import Catalogue
+from harness.model import Feature
 
 if TYPE_CHECKING:
     from random import Random
 
-    from harness.model import Feature, Operation
+    from harness.model import Operation
 
 Steps: TypeAlias = "Generator[Operation | tuple[Operation, ...], Any, None]"
 """Operations out, answers in. A visit ends early when an outcome is unknown."""
+
+ONLY_BY_NAME = frozenset(Feature)
+"""What no scenario needs: a behaviour that fits this much comes only where it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Visit:
     ticket: str
     """The scenario's name of a ticket type that is on sale."""
     person: str
-    """Nobody else in the run has this name."""
+    """Nobody else in the run has this name, nor one that begins with it and a full stop."""
     luck: Random
     """Seeded by the run's seed, the worker and the visit."""
 

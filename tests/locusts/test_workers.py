@@ -1,0 +1,151 @@
+"""A master and its workers: all that any of them did reaches the engine, whatever becomes of one."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from harness.load.messages import Chunk, Ended, Hello, Stop, Trouble, Workers
+from harness.load.plan import Sale
+from harness.model import Outcome
+from tests.locusts.engine import Engine, is_complete, listening, plan_for
+from tests.locusts.running import LOCUSTFILE, Locust, free_port, locust
+from tests.locusts.shop import selling
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@contextlib.asynccontextmanager
+async def mastered(
+    folder: Path, engine: Engine, host: str, *options: str, workers: int = 2, file: Path = LOCUSTFILE
+) -> AsyncIterator[tuple[Locust, list[Locust]]]:
+    """Run a master and its workers."""
+    port = str(free_port())
+    common = ("--headless", "--host", host, "-u", "4", "-r", "4", "--only-summary")
+    elsewhere = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+    expected = ("--expect-workers", str(workers), "--expect-workers-max-wait", "30")
+    async with contextlib.AsyncExitStack() as stack:
+        options = (*common, *elsewhere, *expected, *options)
+        master = await stack.enter_async_context(locust(folder / "master", *options, link=engine.address))
+        joining = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+        started = [
+            await stack.enter_async_context(locust(folder / f"worker-{number}", *joining, file=file))
+            for number in range(workers)
+        ]
+        yield master, started
+
+
+async def test_what_two_workers_did_is_recorded(tmp_path: Path) -> None:
+    """Nothing is lost between worker, master and engine, and no name was used by two workers."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url) as (master, workers),
+    ):
+        await engine.until_recorded(300)
+        engine.say(Stop("seen enough"))
+        assert await master.ends() == 0
+        assert [await worker.ends() for worker in workers] == [0, 0]
+        await engine.until_closed()
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert {call.answer.outcome for _, call in engine.calls} == {Outcome.ACCEPTED, Outcome.SOLD_OUT}
+        people = [call.operation.person for _, call in engine.calls]
+        assert len(people) == len(set(people))
+        assert is_complete(engine)
+        assert {ended.worker for ended in engine.of(Ended)} == {chunk.worker for chunk in engine.of(Chunk)}
+        assert len(engine.of(Ended)) == 2
+        assert len(engine.of(Hello)) == 3
+        assert engine.of(Trouble) == []
+
+
+async def test_the_run_time_ends_it_as_well(tmp_path: Path) -> None:
+    """Locust gives workers half a second when its time is over; ours wait until all is safe."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url, "--run-time", "2s") as (master, workers),
+    ):
+        assert await master.ends() == 0
+        assert [await worker.ends() for worker in workers] == [0, 0]
+        await engine.until_closed()
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert is_complete(engine)
+        assert len(engine.of(Ended)) == 2
+
+
+async def test_a_killed_worker_is_seen(tmp_path: Path) -> None:
+    """Who is killed never says that it was all, and is called missing; the other goes on, and ends well."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url) as (master, workers),
+    ):
+        await engine.until_recorded(100)
+        workers[0].signal(signal.SIGKILL)
+        number = len(engine.of(Workers))
+        while "missing" not in engine.of(Workers)[-1].states.values():
+            number += 1
+            await engine.until(Workers, number)
+        engine.say(Stop("a worker died"))
+        assert await master.ends() == 0
+        assert await workers[1].ends() == 0
+        await engine.until_closed()
+        assert len(engine.of(Ended)) == 1
+        assert is_complete(engine)
+
+
+async def test_a_worker_that_is_asked_to_go_says_all_it_knows(tmp_path: Path) -> None:
+    """Ctrl-C at a worker: its records are safe before it leaves."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url) as (master, workers),
+    ):
+        await engine.until_recorded(100)
+        workers[0].signal(signal.SIGINT)
+        assert await workers[0].ends() == 0
+        await engine.until(Ended)
+        engine.say(Stop("seen enough"))
+        assert await master.ends() == 0
+        await engine.until_closed()
+        assert len(engine.of(Ended)) == 2
+        assert is_complete(engine)
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+
+
+async def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
+    """It is told so in one line, quits with a code of its own, and the engine hears of it."""
+    other = tmp_path / "other.py"
+    other.write_text(
+        "import harness\nharness.__version__ = '0.0.0'\nfrom harness.locusts import Buyer\n", encoding="utf-8"
+    )
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url, workers=1, file=other) as (master, workers),
+    ):
+        trouble = await engine.until(Trouble)
+        assert "runs oversell 0.0.0" in trouble.text
+        assert await workers[0].ends() == 3
+        assert "Refused by the engine" in workers[0].said()
+        engine.say(Stop("a worker was refused"))
+        await master.ends()
+        assert engine.of(Chunk) == []
+        assert shop.asked == []
+
+
+async def test_a_host_that_is_not_ours_is_not_loaded(tmp_path: Path) -> None:
+    """Neither the master nor a worker does it, and the engine hears why."""
+    plan = plan_for("http://shop.example:80")
+    async with (
+        listening(plan, Sale(number=0, tickets={"general": ("1", "2")})) as engine,
+        mastered(tmp_path, engine, plan.host) as (master, _),
+    ):
+        trouble = await engine.until(Trouble)
+        assert "http://shop.example:80 is not this machine" in trouble.text
+        assert await master.ends() == 3
+        assert "--i-may-load-this-host" in master.said()
