@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from harness.driving.replica import Replica, UnreadableLedgerError
 from harness.errors import TargetFailedError
@@ -144,7 +144,9 @@ async def audited(
     async with contextlib.AsyncExitStack() as stack:
         if ledger is not None and not reason:
             try:
-                audit = await stack.enter_async_context(auditing(database, ledger.columns))
+                audit = await stack.enter_async_context(
+                    auditing(database, ledger.columns, whole=ledger.whole)
+                )
             except AuditUnavailableError as error:
                 reason = str(error)
             else:
@@ -302,7 +304,8 @@ class LogAuditor:
         remaining, sold = self._replica.remaining(account), self._replica.sold(account)
         name, initial = followed.tickets[identity]
         capacities = tuple(sorted({initial, *account.capacities[1:]})) if account.capacities else (initial,)
-        for law, amount, what in _broken(account.empty, remaining, sold, account.held, capacities[-1]):
+        numbers = _Numbers(remaining, sold, account.numbers[1], account.held, account.empty)
+        for law, amount, what in _broken(numbers, capacities[-1]):
             is_first = followed.is_worse(law, name, amount)
             if is_first is not None:
                 shown = View(name, initial, capacities, sold, remaining, account.held, (), final=False)
@@ -445,7 +448,8 @@ class _Sampled:
             sold = books.sold(stock)
             empty = sum(entry.quantity <= 0 for entry in books.of(stock.ticket))
             capacities = tuple(sorted({self.initial.get(stock.ticket, stock.initial), stock.initial}))
-            for law, _, what in _broken(empty, stock.remaining, sold, stock.held, capacities[-1]):
+            numbers = _Numbers(stock.remaining, sold, stock.sold, stock.held, empty)
+            for law, _, what in _broken(numbers, capacities[-1]):
                 if (law, stock.ticket) not in self._broken:
                     self._broken.add((law, stock.ticket))
                     shown = View(
@@ -462,18 +466,27 @@ class _Sampled:
                     yield Breach(number=number, law=law, ticket=stock.ticket, message=message, commit=None)
 
 
-def _broken(
-    empty: int, remaining: int | None, sold: int | None, held: int, capacity: int
-) -> Iterator[tuple[str, int, str]]:
-    """Yield the laws about states that these numbers break, how badly, and in words.
+class _Numbers(NamedTuple):
+    """What one state says of one ticket type."""
 
-    :param empty: rows that stand for zero or fewer units.
-    """
+    remaining: int | None
+    sold: int | None
+    """Counted in the rows where there are such."""
+    told: int | None
+    """The target's own count of what it sold."""
+    held: int
+    empty: int
+    """Rows that stand for zero or fewer units."""
+
+
+def _broken(numbers: _Numbers, capacity: int) -> Iterator[tuple[str, int, str]]:
+    """Yield the laws about states that these numbers break, how badly, and in words."""
+    remaining, sold, told, held, empty = numbers
     if sold is not None:
         over = oversold(sold=sold, held=held, remaining=remaining, capacity=capacity)
         if over > 0:
             yield "no_oversell", over, f"{over} too many"
-    for number, name in below_zero(remaining, sold, held):
+    for number, name in below_zero(remaining, told, held):
         yield "never_negative", -number, f"the count of {name} is {number}"
     if empty > 0:
         yield "never_negative", 1, f"{empty} rows stand for zero or fewer units"

@@ -9,7 +9,7 @@ a commit can be shown, as long as there are not too many.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from harness.errors import InconclusiveError
 from harness.model import Books, Entry, Stock
@@ -35,6 +35,10 @@ class UnreadableLedgerError(InconclusiveError):
     """The log does not say what the target's description promised."""
 
 
+Numbers: TypeAlias = "tuple[int | None, int | None, int | None]"
+"""The counters of what remains and what was sold, and the capacity; ``None`` where none is kept."""
+
+
 class Claim(NamedTuple):
     """What one row gives somebody."""
 
@@ -55,8 +59,7 @@ class Account:
 
     identity: str
     """What the target's tables call it."""
-    numbers: tuple[int | None, int | None, int | None] = (None, None, None)
-    """The counters of what remains and what was sold, and the capacity; ``None`` where none is kept."""
+    numbers: Numbers = (None, None, None)
     capacities: tuple[int, ...] = ()
     """Every capacity that it has had."""
     units: int = 0
@@ -113,6 +116,8 @@ class Replica:
         self.accounts: dict[str, Account] = {}
         """By what the target's tables call the ticket type."""
         self._followed: set[str] = set()
+        self._before: dict[str, Numbers] = {}
+        """The counters of what the last transaction changed, as they were before it."""
         self._standings = ledger.standings
         self._keeps_free = Standing.FREE in self._standings
         self._keeps_sold = Standing.SOLD in self._standings
@@ -137,16 +142,18 @@ class Replica:
 
         :raises UnreadableLedgerError: when a row cannot be read as described.
         """
-        touched: dict[str, None] = {}
+        before: dict[str, Numbers] = {}
         for change in transaction.changes:
+            if change.kind is ChangeKind.TRUNCATE:
+                raise UnreadableLedgerError(f"{change.table} was truncated while people were buying")
             reader = self._rows.get(change.table)
             if reader is not None:
-                _require_rows(change)
-                self._take_row(reader, change, touched)
-            elif (stock := self._stock.get(change.table)) is not None:
-                _require_rows(change)
-                self._take_numbers(stock, change, touched)
-        return tuple(touched)
+                self._take_row(reader, change, before)
+            elif (stock := self._stock.get(change.table)) is not None and change.new is not None:
+                # A ticket type that is taken out of the table keeps its last numbers.
+                self._take_numbers(stock, change.new, before)
+        self._before = before
+        return tuple(before)
 
     def remaining(self, account: Account) -> int | None:
         """Return how many units remain, if that is kept."""
@@ -195,13 +202,14 @@ class Replica:
         )
 
     def told(self, transaction: Transaction, names: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what a transaction changed of some ticket types, one line for each row.
+        """Return what the last transaction changed of some ticket types, one line for each row.
 
         :param names: the scenario's names, by what the tables call the ticket types.
         """
         lines = [line for change in transaction.changes if (line := self._line(change, names))]
+        lines = list(dict.fromkeys(lines))
         more = len(lines) - _MOST_LINES
-        return (*lines[:_MOST_LINES], *([f"and {more} more rows"] if more > 0 else []))
+        return (*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else []))
 
     def _account(self, identity: str) -> Account:
         account = self.accounts.get(identity)
@@ -211,46 +219,52 @@ class Replica:
                 del self.accounts[next(each for each in self.accounts if each not in self._followed)]
         return account
 
-    def _take_numbers(self, reader: _StockReader, change: Change, touched: dict[str, None]) -> None:
-        if change.new is None:
-            return  # A ticket type that is taken out of the table keeps its last numbers.
-        identity = change.new[0]
+    def _take_numbers(self, reader: _StockReader, row: Row, before: dict[str, Numbers]) -> None:
+        identity = row[0]
         if identity is None:
             return
-        numbers = reader.numbers(change.new)
+        numbers = reader.numbers(row)
         account = self._account(identity)
         if numbers != account.numbers:
+            before.setdefault(identity, account.numbers)
             account.numbers = numbers
             capacity = numbers[2]
             if capacity is not None and capacity not in account.capacities:
                 account.capacities += (capacity,)
-            touched[identity] = None
 
-    def _take_row(self, reader: _RowsReader, change: Change, touched: dict[str, None]) -> None:
-        before, after = reader.claim(change.old), reader.claim(change.new)
-        if before == after:
+    def _take_row(self, reader: _RowsReader, change: Change, before: dict[str, Numbers]) -> None:
+        if change.old is None:
+            if change.kind is not ChangeKind.INSERT:
+                raise UnreadableLedgerError(f"the log of {change.table} does not tell rows as they were")
+            was = None
+        else:
+            was = reader.claim(change.old)
+        now = reader.claim(change.new)
+        if was == now:
             return
-        if before is not None:
-            self._account(before[0]).remove(before[1])
-            touched[before[0]] = None
-        if after is not None:
-            self._account(after[0]).add(after[1])
-            touched[after[0]] = None
+        if was is not None:
+            account = self._account(was[0])
+            before.setdefault(was[0], account.numbers)
+            account.remove(was[1])
+        if now is not None:
+            account = self._account(now[0])
+            before.setdefault(now[0], account.numbers)
+            account.add(now[1])
 
     def _line(self, change: Change, names: Mapping[str, str]) -> str:
         """Return in words what became of a row; nothing where that is no affair of these ticket types."""
-        identity = (change.new or change.old or (None,))[0]
-        name = names.get(identity or "")
+        identity = (change.new or change.old or (None,))[0] or ""
+        name = names.get(identity)
         if name is None:
             return ""
         reader = self._rows.get(change.table)
         if reader is None:
-            stock = self._stock.get(change.table)
-            return "" if stock is None else f"{change.table} {name}: {stock.told(change)}"
-        before, after = (claim and str(claim[1]) for claim in map(reader.claim, (change.old, change.new)))
+            before, now = self._before.get(identity), self.accounts[identity].numbers
+            return "" if before is None else f"{change.table} {name}: {_numbers_told(before, now)}"
+        was, became = (claim and str(claim[1]) for claim in map(reader.claim, (change.old, change.new)))
         person = reader.person(change.new or change.old)
         whose = f"{person}, " if person else ""
-        return f"{change.table} {name}: {whose}{before or 'nothing'} -> {after or 'nothing'}"
+        return f"{change.table} {name}: {whose}{was or 'nothing'} -> {became or 'nothing'}"
 
 
 class _StockReader:
@@ -261,7 +275,7 @@ class _StockReader:
         columns = (table.remaining, table.sold, table.capacity)
         self._places = tuple(None if each is None else table.columns.index(each) for each in columns)
 
-    def numbers(self, row: Row) -> tuple[int | None, int | None, int | None]:
+    def numbers(self, row: Row) -> Numbers:
         """Return what remains, what was sold, and the capacity."""
         remaining, sold, capacity = self._places
         return (
@@ -269,20 +283,6 @@ class _StockReader:
             None if sold is None else _number(self._table, row[sold]),
             None if capacity is None else _number(self._table, row[capacity]),
         )
-
-    def told(self, change: Change) -> str:
-        """Return in words what became of the counters."""
-        if change.new is None:
-            return "deleted"
-        after = self.numbers(change.new)
-        before = (None, None, None) if change.old is None else self.numbers(change.old)
-        names = ("remaining", "sold", "capacity")
-        parts = [
-            f"{name} {'' if old is None else f'{old} -> '}{new}"
-            for name, old, new in zip(names, before, after, strict=True)
-            if old != new
-        ]
-        return ", ".join(parts) or "unchanged"
 
 
 class _RowsReader:
@@ -321,15 +321,14 @@ class _RowsReader:
         return "" if self._person is None or row is None else row[self._person] or ""
 
 
-def _require_rows(change: Change) -> None:
-    """Refuse a change that does not tell rows as they were.
-
-    :raises UnreadableLedgerError: when it does not.
-    """
-    if change.kind is ChangeKind.TRUNCATE:
-        raise UnreadableLedgerError(f"{change.table} was truncated while people were buying")
-    if change.kind is not ChangeKind.INSERT and change.old is None:
-        raise UnreadableLedgerError(f"the log of {change.table} does not tell rows as they were")
+def _numbers_told(before: Numbers, now: Numbers) -> str:
+    """Return in words what became of the counters."""
+    parts = [
+        f"{name} {'' if old is None else f'{old} -> '}{new}"
+        for name, old, new in zip(("remaining", "sold", "capacity"), before, now, strict=True)
+        if old != new
+    ]
+    return ", ".join(parts) or "unchanged"
 
 
 def _number(table: str, value: str | None) -> int | None:

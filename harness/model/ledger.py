@@ -98,6 +98,11 @@ class Ledger:
         tables: tuple[StockTable | RowsTable, ...] = (*self.stock, *self.rows)
         return {table.table: table.columns for table in tables}
 
+    @property
+    def whole(self) -> frozenset[str]:
+        """The tables of which it must be known how a row was before; of others the new one says it all."""
+        return frozenset(table.table for table in self.rows)
+
     def __post_init__(self) -> None:
         """Refuse what says nothing.
 

@@ -2,8 +2,8 @@
 
 Theory of operation. Postgres writes every change into its write-ahead log anyway, and a logical replication
 slot makes it keep and explain that log. The slot is read through SQL functions in a session of ours; it is
-*temporary*, so it ends with that session, however that ends. A publication says which tables are read; these
-have the replica identity FULL meanwhile, so that the log tells rows as they were before.
+*temporary*, so it ends with that session, however that ends. A publication says which tables are read; where
+rows must be known as they were before, a table has the replica identity FULL meanwhile.
 
 What is read reaches as far as the log is safely written. Where commits do not wait for that
 (``synchronous_commit = off``, as on every server of ours), a transaction of our own that waits comes first.
@@ -34,7 +34,7 @@ from harness.postgres.server import finish
 from harness.postgres.urls import quote_identifier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
 NAME_PREFIX = "oversell_audit_"
 """How slots and publications of ours begin."""
@@ -67,17 +67,22 @@ _COLUMNS = """
     FROM pg_class c WHERE c.oid = to_regclass($1)
 """
 # Of a partitioned table its partitions are written to, and what is told of a row is decided by the table.
+# A table that has no identity at all could no longer be changed once it is published.
 _IDENTITIES = """
     SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relreplident::text AS kind,
            (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
             WHERE x.indrelid = c.oid AND x.indisreplident) AS index
-    FROM unnest($1::text[]) AS wanted (name)
+    FROM unnest($1::text[], $2::boolean[]) AS wanted (name, whole)
     CROSS JOIN LATERAL (
         SELECT to_regclass(wanted.name)::oid AS oid
         UNION SELECT t.relid::oid FROM pg_partition_tree(to_regclass(wanted.name)) t
     ) tables
     JOIN pg_class c ON c.oid = tables.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'f'
+    WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'f' AND (
+        wanted.whole OR c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
+            SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary
+        )
+    )
 """
 _PUBLICATIONS = """
     SELECT pubname::text AS name, obj_description(oid, 'pg_publication') AS comment
@@ -217,17 +222,20 @@ class Audit:
 
 
 @contextlib.asynccontextmanager
-async def auditing(url: str, wanted: Mapping[str, Sequence[str]]) -> AsyncIterator[Audit]:
+async def auditing(
+    url: str, wanted: Mapping[str, Sequence[str]], *, whole: Collection[str] | None = None
+) -> AsyncIterator[Audit]:
     """Read a database's log for the length of a block, from now on.
 
     :param wanted: the columns to read, by table (``schema.table``).
+    :param whole: the tables of which rows are to be told as they were before; ``None``: all.
     :raises AuditUnavailableError: when the log cannot be had.
     :raises WrongLedgerError: when a table or a column is not there.
     """
     name = f"{NAME_PREFIX}{secrets.token_hex(6)}"
     db = await connect(url)
     try:
-        audit = await _begin(url, db, name, wanted)
+        audit = await _begin(url, db, name, wanted, wanted if whole is None else whole)
         yield audit
     finally:
         await finish(_end(db, name))
@@ -246,7 +254,13 @@ async def forgotten(db: asyncpg.Connection) -> Sequence[str]:
     )
 
 
-async def _begin(url: str, db: asyncpg.Connection, name: str, wanted: Mapping[str, Sequence[str]]) -> Audit:
+async def _begin(
+    url: str,
+    db: asyncpg.Connection,
+    name: str,
+    wanted: Mapping[str, Sequence[str]],
+    whole: Collection[str],
+) -> Audit:
     """Make the publication, then the slot, whose beginning then knows the publication."""
     try:
         async with asyncio.timeout(_TIMEOUT):
@@ -257,7 +271,7 @@ async def _begin(url: str, db: asyncpg.Connection, name: str, wanted: Mapping[st
             await db.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
             await db.execute("SET synchronous_commit = on")
             await _remove_forgotten(db)
-            await _publish(db, name, wanted)
+            await _publish(db, name, {_quoted(table): table in whole for table in wanted})
         async with asyncio.timeout(_BEGIN_TIMEOUT):
             await db.fetchval(
                 "SELECT slot_name FROM pg_catalog.pg_create_logical_replication_slot($1, $2, true)",
@@ -307,11 +321,13 @@ async def _require_right(db: asyncpg.Connection) -> None:
         )
 
 
-async def _publish(db: asyncpg.Connection, name: str, wanted: Mapping[str, Sequence[str]]) -> None:
-    """Make the publication, which remembers what it changes, and change it: together or not at all."""
-    tables = [_quoted(table) for table in wanted]
+async def _publish(db: asyncpg.Connection, name: str, tables: Mapping[str, bool]) -> None:
+    """Make the publication, which remembers what it changes, and change it: together or not at all.
+
+    :param tables: by name, whether rows are to be told as they were.
+    """
     async with db.transaction():
-        rows = await db.fetch(_IDENTITIES, tables)
+        rows = await db.fetch(_IDENTITIES, list(tables), list(tables.values()))
         before = {row["name"]: [row["kind"], row["index"]] for row in rows}
         await db.execute(
             f"CREATE PUBLICATION {quote_identifier(name)} FOR TABLE {', '.join(tables)}"
