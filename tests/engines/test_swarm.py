@@ -1,0 +1,308 @@
+"""The swarm engine, with real Locust processes, real Postgres, and everything that can go wrong between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.content import content
+from harness.driving.checking import Subject, check, refusal
+from harness.driving.guard import install
+from harness.driving.scenarios import load_scenarios
+from harness.driving.trial import Settings
+from harness.engines import ENGINES, default_engines
+from harness.load.plan import LoadSettings
+from harness.model import Phase, Program, Scenario, TicketType, Verdict
+from harness.model.events import CheckFinished, LoadProgressed
+from harness.model.operations import ChangeCapacity
+from harness.postgres import connect, provision
+from harness.swarming.joining import survey
+from harness.targets import resolve
+from tests.cli.commandline import carrying
+from tests.driving.fakes import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from harness.model import Check, Target
+    from harness.model.events import Event
+    from harness.postgres import Server
+
+SWARM = ENGINES.get("swarm")
+RUSH = load_scenarios([content("scenarios")])["rush"].build()
+SHORT = LoadSettings(users=10, run_time=4.0)
+LONG = LoadSettings(users=10, run_time=60.0)
+"""Longer than any of these tests may take: what ends it is something else."""
+
+
+@dataclass
+class Load(Heard):
+    """A listener that notices when there is load."""
+
+    buying: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, LoadProgressed) and event.rate:
+            self.buying.set()
+
+
+@dataclass
+class Swarmed:
+    """Runs checks, and knows their processes by what they inherit."""
+
+    server: Server
+    folder: Path
+    mark: str
+    heard: Load = field(default_factory=Load)
+    checking: asyncio.Task[Check] | None = None
+
+    async def check(
+        self,
+        target: Target,
+        load: LoadSettings,
+        *,
+        scenario: Scenario = RUSH,
+        meanwhile: Callable[[], Awaitable[Any]] | None = None,
+    ) -> Check:
+        """Check a target; once there is load, something may happen."""
+        subject = Subject(
+            target=target,
+            name=target.name,
+            folder=self.folder,
+            settings=Settings(load=load, operation_timeout=3.0),
+        )
+        async with self.server.template(lambda url: install(target, url), label="swarm") as template:
+            self.checking = asyncio.create_task(
+                check(
+                    subject,
+                    scenario,
+                    SWARM,
+                    database=self.server.clone(template, "swarm"),
+                    listen=self.heard,
+                )
+            )
+            try:
+                if meanwhile is not None:
+                    await self._load(self.checking)
+                    await meanwhile()
+            except BaseException:
+                self.checking.cancel()
+                await asyncio.wait({self.checking})
+                raise
+            return await self.checking
+
+    async def _load(self, checking: asyncio.Task[Check]) -> None:
+        """Wait until people are buying, or will never be."""
+        buying = asyncio.create_task(self.heard.buying.wait())
+        await asyncio.wait({buying, checking}, return_when=asyncio.FIRST_COMPLETED)
+        buying.cancel()
+
+    def processes(self, *words: str) -> list[int]:
+        """Return the processes of these checks whose command line has all these words."""
+        return [pid for pid, line in carrying(self.mark).items() if all(word in line for word in words)]
+
+    def signal(self, number: signal.Signals, *words: str) -> None:
+        """Send a signal to the first of them."""
+        os.kill(min(self.processes(*words)), number)
+
+    @property
+    def progress(self) -> LoadProgressed:
+        """The last that was told of how it goes."""
+        last: LoadProgressed = self.heard.of(LoadProgressed)[-1]
+        return last
+
+    @property
+    def kept(self) -> int:
+        """How many records the run folder holds."""
+        return survey(self.folder / "swarm" / "rush" / "history").records
+
+
+@pytest.fixture
+def swarmed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Swarmed]:
+    """Checks whose processes must all be gone afterwards."""
+    mark = f"SWARMED_{secrets.token_hex(6)}"
+    monkeypatch.setenv(mark, "1")
+    it = Swarmed(server, tmp_path, mark)
+    yield it
+    assert it.processes("locust") == []
+
+
+class Undescribed:
+    """A specimen that does not say which tables carry its stock."""
+
+    def __init__(self, target: Any) -> None:
+        self.name = target.name
+        self.supports = target.supports
+        self.install = target.install
+        self.start = target.start
+
+
+async def test_a_short_swarm_of_the_service_is_safe_with_every_commit_audited(swarmed: Swarmed) -> None:
+    """Several sales, sold out one after the other; Locust's own figures are kept in the run folder."""
+    done = await swarmed.check(resolve("service"), SHORT)
+    assert (done.verdict, done.reasons) == (Verdict.SAFE, ())
+    assert done.runs >= 2
+    assert done.audit == "every commit"
+    assert done.commits_audited >= done.outcomes["accepted"] > 100
+    assert done.operations == swarmed.kept == sum(done.outcomes.values())
+    assert done.laws["linearizable"].judgement == "held"
+    folder = swarmed.folder / "swarm" / "rush"
+    names = {path.name for path in folder.iterdir()}
+    assert {"locust_stats.csv", "locust.html", "locust.json", "locust.log"} <= names
+    assert swarmed.progress.sales == done.runs
+    assert not any("postgresql://" in path.read_text() for path in folder.glob("*.log"))
+
+
+async def test_workers_of_this_machine_share_the_load(swarmed: Swarmed) -> None:
+    """What each of them recorded is in one history, and nobody has the name of somebody else."""
+    done = await swarmed.check(resolve("sql"), LoadSettings(users=12, run_time=4.0, workers=2))
+    assert (done.verdict, done.reasons) == (Verdict.SAFE, ())
+    assert len(list((swarmed.folder / "swarm" / "rush" / "history").iterdir())) == 2
+    assert done.operations == swarmed.kept
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["every commit", "sampled"])
+async def test_an_oversell_ends_the_load_and_is_named(described: bool, swarmed: Swarmed) -> None:
+    """Long before its time; where every commit is read, with the one that did it."""
+    target = resolve("specimen:check_then_decrement")
+    done = await swarmed.check(target if described else Undescribed(target), LONG)
+    assert done.verdict is Verdict.VIOLATED
+    (broken,) = [violation for violation in done.violations if violation.law == "no_oversell"]
+    assert (broken.commit is not None) is described
+    assert done.audit.startswith("every commit" if described else "sampled: ")
+    assert swarmed.progress.seconds < LONG.run_time / 2
+
+
+async def test_it_goes_on_after_an_oversell_when_told_so(swarmed: Swarmed) -> None:
+    """More than one sale is found to be oversold then."""
+    load = LoadSettings(users=10, run_time=4.0, stock=20, keep_going=True)
+    done = await swarmed.check(resolve("specimen:check_then_decrement"), load)
+    assert done.verdict is Verdict.VIOLATED
+    assert done.hits > 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_worker_that_dies_or_hangs_leaves_it_open(how: signal.Signals, swarmed: Swarmed) -> None:
+    """However well everything else goes; what it had sent is kept, and the load ends at once."""
+
+    async def strike() -> None:
+        swarmed.signal(how, "--worker")
+
+    done = await swarmed.check(
+        resolve("service"), LoadSettings(users=10, run_time=60.0, workers=2), meanwhile=strike
+    )
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("worker" in reason for reason in done.reasons)
+    assert done.violations == ()
+    assert swarmed.progress.seconds < LONG.run_time / 2
+    assert done.operations == swarmed.kept > 0
+
+
+async def test_a_locust_that_is_killed_leaves_it_open(swarmed: Swarmed) -> None:
+    """The process that the engine talks to: nobody is there any more."""
+
+    async def strike() -> None:
+        swarmed.signal(signal.SIGKILL, "locust", "--csv")
+
+    done = await swarmed.check(resolve("service"), LONG, meanwhile=strike)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("locust was ended by SIGKILL" in reason for reason in done.reasons)
+    assert swarmed.kept > 0
+
+
+async def test_a_target_that_falls_over_leaves_it_open(swarmed: Swarmed) -> None:
+    """Its process is gone in the middle: bounded, and everything gathered is kept."""
+
+    async def strike() -> None:
+        swarmed.signal(signal.SIGKILL, "harness.service")
+
+    done = await swarmed.check(resolve("service"), LONG, meanwhile=strike)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("stopped answering" in reason for reason in done.reasons)
+    assert done.violations == ()
+    assert swarmed.kept > 0
+
+
+async def test_postgres_that_goes_away_leaves_it_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It restarts in the middle, since one of its processes crashed: every session ends, ours as well."""
+    mark = f"SWARMED_{secrets.token_hex(6)}"
+    monkeypatch.setenv(mark, "1")
+    async with provision("embedded") as server:
+        swarmed = Swarmed(server, tmp_path, mark)
+
+        async def strike() -> None:
+            connection = await connect(server.url("postgres"))
+            (session,) = await connection.fetchrow("SELECT pg_backend_pid()")
+            os.kill(session, signal.SIGKILL)
+            connection.terminate()
+
+        done = await swarmed.check(resolve("service"), LONG, meanwhile=strike)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("audit" in reason for reason in done.reasons)
+    assert swarmed.kept > 0
+    assert swarmed.processes("locust") == []
+
+
+async def test_an_interruption_ends_it_in_order(swarmed: Swarmed) -> None:
+    """All that was recorded until then is gathered and judged, and the check says that it was cut off."""
+
+    async def interrupt() -> None:
+        assert swarmed.checking is not None
+        swarmed.checking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await swarmed.check(resolve("service"), LONG, meanwhile=interrupt)
+    (finished,) = [event.check for event in swarmed.heard.of(CheckFinished)]
+    assert finished.verdict is Verdict.INCONCLUSIVE
+    assert finished.reasons == ("it was stopped before it was done",)
+    assert finished.operations == swarmed.kept > 0
+    assert survey(swarmed.folder / "swarm" / "rush" / "history").troubles == []
+
+
+async def test_two_masters_on_one_port_are_one_too_many(swarmed: Swarmed) -> None:
+    """The second says whose port it is, and does not begin."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as first:
+        port = first.getsockname()[1]
+        done = await swarmed.check(resolve("sql"), LoadSettings(users=2, master=True, port=port))
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any(f"port {port} on 127.0.0.1 cannot be had" in reason for reason in done.reasons)
+
+
+async def test_workers_that_never_come_are_not_waited_for_long(swarmed: Swarmed) -> None:
+    """The master gives up, and says so."""
+    load = LoadSettings(users=2, master=True, expect_workers=2, expect_within=2.0)
+    done = await swarmed.check(resolve("sql"), load)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("Gave up waiting for workers" in reason for reason in done.reasons)
+
+
+def test_nobody_knows_what_buyers_do_about_some_scenarios() -> None:
+    """Then it is refused in one sentence, before anything is started."""
+    scenario = Scenario(
+        tickets=(TicketType(name="general", initial=1),),
+        phases=(
+            Phase("one", (Program("boss", (ChangeCapacity(ticket="general", person="boss", capacity=2),)),)),
+        ),
+    )
+    reason = refusal(scenario, SWARM, resolve("sql"))
+    assert reason is not None
+    assert "capacity" in reason
+    assert refusal(RUSH, SWARM, resolve("sql")) is None
+
+
+def test_it_drives_only_when_it_is_named() -> None:
+    """Neither the gate nor the self-test start processes that nobody asked for."""
+    assert SWARM not in default_engines()
+    assert ENGINES.get("burst") in default_engines()
