@@ -146,7 +146,9 @@ class Buyer(FastHttpUser):
             except NoAnswerError:
                 break  # it is tried once more below, where it is recorded
         asking = [
-            gevent.spawn(self._perform, operation, _name_of(operation, number), connections[number])
+            gevent.spawn(
+                self._perform, operation, _name_of(operation, number), connections[number], among_others=True
+            )
             for number, operation in enumerate(operations)
         ]
         try:
@@ -224,7 +226,9 @@ class Buyer(FastHttpUser):
             self._connections.append(Connection(self._origin))
         return self._connections[number]
 
-    def _perform(self, operation: Operation, client: str, connection: Connection) -> Answer:
+    def _perform(
+        self, operation: Operation, client: str, connection: Connection, *, among_others: bool = False
+    ) -> Answer:
         sale = self._sale
         assert sale is not None  # noqa: S101  # chosen when it began
         ids = sale.tickets.get(operation.ticket)
@@ -237,7 +241,7 @@ class Buyer(FastHttpUser):
             moment = time.monotonic_ns()
             self._share.record(sale, client, operation, NOTHING_NAMED, moment, moment)
             return NOTHING_NAMED
-        answer = self._ask(sale, client, operation, ids, request, connection)
+        answer = self._ask(sale, client, operation, ids, request, connection, among_others)
         self._named.remember(operation, answer)
         return answer
 
@@ -249,6 +253,7 @@ class Buyer(FastHttpUser):
         ids: tuple[str, str],
         request: Request,
         connection: Connection,
+        among_others: bool,
     ) -> Answer:
         """Send a request and record what came of it, whatever happens to this greenlet meanwhile."""
         timeout = self._plan.timeout
@@ -260,7 +265,9 @@ class Buyer(FastHttpUser):
         try:
             connection.open(timeout)
             invoked = time.monotonic_ns()
-            status, content = connection.ask(request.method, request.path, body, timeout)
+            status, content = connection.ask(
+                request.method, request.path, body, timeout, among_others=among_others
+            )
             came, size = time.monotonic_ns(), len(content)
             answer = answer_of(operation, ids, request, status, content)
             if answer.outcome is Outcome.UNKNOWN:

@@ -90,15 +90,21 @@ class Connection:
             self._poller = _poll()
             self._poller.register(self._socket.fileno(), POLLIN)
 
-    def ask(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None, timeout: float, *, among_others: bool = False
+    ) -> tuple[int, bytes]:
         """Send a request, once, and return the status and the body of what is answered.
 
         :param timeout: seconds until the answer must have come as a whole.
+        :param among_others: let others send theirs before the answer is looked for: it may be there already.
         :raises NoAnswerError: when it did not. The connection is closed then.
         """
         try:
             with gevent.Timeout(timeout, TimeoutError(f"no answer within {timeout:g} s")):
-                return self._exchange(method, self._origin.request(method, path, body))
+                self._socket.sendall(self._origin.request(method, path, body))
+                if among_others:
+                    gevent.sleep(0)
+                return self._receive(method)
         except FAILURES as error:
             self.close()
             raise NoAnswerError(_say(error)) from error
@@ -121,8 +127,7 @@ class Connection:
             connected = origin.context.wrap_socket(connected, server_hostname=origin.address[0])
         return connected
 
-    def _exchange(self, method: str, request: bytes) -> tuple[int, bytes]:
-        self._socket.sendall(request)
+    def _receive(self, method: str) -> tuple[int, bytes]:
         response = _Response(method)
         while not response.whole:
             data = self._socket.recv(_BLOCK)

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import locust
 from locust.exception import RPCError, RPCSendError
+from locust.runners import MASTER_HEARTBEAT_TIMEOUT
 
 from harness import __version__
 from harness.errors import UsageError
@@ -195,6 +197,14 @@ class Worker(Loading):
             gevent.spawn(self.runner.stop)
         else:
             self.take(message)
+
+    def _on_quitting(self, **options: Any) -> None:
+        heard = self.runner.last_heartbeat_timestamp
+        if heard is not None and time.time() - heard >= MASTER_HEARTBEAT_TIMEOUT:
+            # Locust quits because of that, and calls it success.
+            logger.error("The master is lost: what this worker did since proves nothing.")
+            self.environment.process_exit_code = REFUSED
+        super()._on_quitting(**options)
 
     def _up(self, message: Message) -> None:
         try:

@@ -66,6 +66,8 @@ class Engine:
     ahead: int = 0
     """Nanoseconds that its clock is ahead of this machine's."""
     heard: list[Message] = field(default_factory=list)
+    came: dict[int, int] = field(default_factory=dict)
+    """When each chunk came, by this machine's clock, in nanoseconds."""
     closed: bool = False
     _writer: asyncio.StreamWriter | None = None
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -105,6 +107,12 @@ class Engine:
         assert self._writer is not None
         self._writer.write(to_frame(message))
 
+    def take_all(self) -> None:
+        """Say that all chunks are safe, and those that come from now on."""
+        self.takes = True
+        for chunk in self.of(Chunk):
+            self.say(Taken(chunk.worker, chunk.number))
+
     def hang_up(self) -> None:
         """Be gone."""
         assert self._writer is not None
@@ -134,6 +142,8 @@ class Engine:
                 self.say(Clock(message.worker, message.sent, self.boot or boot, told))
             case Chunk() if self.takes:
                 self.say(Taken(message.worker, message.number))
+        if isinstance(message, Chunk):
+            self.came[message.number] = time.monotonic_ns()
         async with self._news:
             self.heard.append(message)
             self._news.notify_all()

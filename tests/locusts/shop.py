@@ -31,6 +31,8 @@ class Shop:
     """``closes``: a request is done and the connection closed; ``fails``: 500; ``cuts``: half an answer."""
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set nothing is answered. Set at first."""
+    withheld: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    """Released for each answer that is not given yet."""
     connections: int = 0
 
     @property
@@ -99,6 +101,8 @@ async def _serve_one(shop: Shop, reader: asyncio.StreamReader, writer: asyncio.S
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     status, data = shop.respond(method, target, body)
+    if not shop.silent.is_set():
+        shop.withheld.release()
     await shop.silent.wait()
     if shop.broken == "closes":
         return False

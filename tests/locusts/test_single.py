@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.load.messages import Ended, Hello, Stats, Stop, Trouble
-from harness.load.plan import Sale
-from harness.model import Outcome
-from tests.locusts.engine import is_complete, listening, plan_for
-from tests.locusts.running import locust
-from tests.locusts.shop import selling
+import pytest
+
+from harness.load.behaviour import BEHAVIOURS
+from harness.load.messages import Chunk, Clock, Ended, Hello, Opened, Refused, Stats, Stop, Trouble
+from harness.load.plan import Sale, Shape
+from harness.model import Cancel, Confirm, Outcome, Release, Reserve
+from tests.locusts.engine import Engine, is_complete, listening, plan_for
+from tests.locusts.running import Locust, locust
+from tests.locusts.shop import Shop, selling
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -41,3 +48,251 @@ async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
         assert engine.of(Hello)[0].worker == ""
         assert engine.of(Stats)[-1].requests >= 200
         assert engine.of(Stats)[-1].failures == 0
+
+
+@contextlib.asynccontextmanager
+async def loaded(
+    folder: Path, *options: str, stock: int = 30, **wanted: object
+) -> AsyncIterator[tuple[Shop, Engine, Locust]]:
+    """Load a shop by one process for the length of a block."""
+    async with selling(general=stock) as shop:
+        plan = plan_for(shop.url, **wanted)
+        async with (
+            listening(plan, Sale(number=0, tickets=shop.tickets)) as engine,
+            locust(
+                folder / "log",
+                *("--headless", "-u", str(plan.users), "-r", str(plan.users), "--only-summary"),
+                *options,
+                link=engine.address,
+            ) as process,
+        ):
+            yield shop, engine, process
+
+
+async def stopped(engine: Engine, process: Locust, code: int = 0) -> None:
+    """End the load, and see that it ended well."""
+    engine.say(Stop("seen enough"))
+    assert await process.ends() == code
+    await engine.until_closed()
+    assert is_complete(engine)
+    assert len(engine.of(Ended)) == 1
+
+
+async def test_every_behaviour_is_done_over_http(tmp_path: Path) -> None:
+    """What comes back in an answer is used in the next request: nothing is asked for in vain."""
+    weights = dict.fromkeys(BEHAVIOURS.entries, 1)
+    async with loaded(tmp_path, behaviours=weights, stock=200) as (shop, engine, process):
+        await engine.until_recorded(800)
+        await stopped(engine, process)
+        assert Counter(map(_asked, shop.asked)) == Counter(_asked(call.operation) for _, call in engine.calls)
+        kinds = {type(call.operation) for _, call in engine.calls}
+        assert {Reserve, Cancel, Confirm, Release} < kinds
+        for _, call in engine.calls:
+            if isinstance(call.operation, Cancel):
+                assert call.answer.outcome is Outcome.ACCEPTED
+                assert call.operation.reservation is not None
+        twice = [call for _, call in engine.calls if call.client.endswith("/2")]
+        assert twice
+        assert engine.of(Trouble) == []
+
+
+def _asked(operation: object) -> tuple[object, ...]:
+    """Return what of an operation every request says."""
+    person = getattr(operation, "person", "") if isinstance(operation, Reserve) else ""
+    return type(operation), person
+
+
+async def test_two_at_the_same_moment_overlap(tmp_path: Path) -> None:
+    """Each on a connection of its own, and both under way before either is answered."""
+    async with loaded(tmp_path, behaviours={"impatient": 1}, users=1) as (shop, engine, process):
+        await engine.until_recorded(20)
+        await stopped(engine, process)
+        by_person: dict[str, list[tuple[int, int]]] = {}
+        for _, call in engine.calls:
+            assert call.completed is not None
+            by_person.setdefault(call.operation.person, []).append((call.invoked, call.completed))
+        assert all(len(both) == 2 for both in by_person.values())
+        assert all(max(a for a, _ in both) < min(b for _, b in both) for both in by_person.values())
+        assert shop.connections == 2
+
+
+@pytest.mark.parametrize("broken", ["closes", "fails", "cuts"])
+async def test_what_is_not_answered_is_unknown(tmp_path: Path, broken: str) -> None:
+    """It was asked for once, never again, has no end, and is a failure for Locust."""
+    async with loaded(tmp_path, "--exit-code-on-error", "0") as (shop, engine, process):
+        shop.broken = broken
+        await engine.until_recorded(8)
+        await stopped(engine, process)
+        assert shop.broken == broken
+        unknown = [call for _, call in engine.calls if call.answer.outcome is Outcome.UNKNOWN]
+        assert len(unknown) >= 4
+        assert all(call.completed is None for call in unknown)
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert engine.of(Stats)[-1].failures == len(unknown)
+
+
+async def test_who_does_not_answer_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    """After the time-out of the plan the outcome is unknown, and the connection is given up."""
+    async with loaded(tmp_path, "--exit-code-on-error", "0", timeout=0.3, users=1) as (shop, engine, process):
+        await engine.until_recorded(5)
+        shop.silent.clear()
+        before = len(engine.calls)
+        await engine.until_recorded(before + 3)
+        late = [call for _, call in engine.calls if call.answer.outcome is Outcome.UNKNOWN]
+        assert {call.answer.detail for call in late} == {"TimeoutError: no answer within 0.3 s"}
+        shop.silent.set()
+        await stopped(engine, process)
+
+
+async def test_an_operation_under_way_is_waited_for(tmp_path: Path) -> None:
+    """Who stops buyers does not tear them away from what they are about: its answer is recorded."""
+    async with loaded(tmp_path, users=3) as (shop, engine, process):
+        await engine.until_recorded(30)
+        shop.silent.clear()
+        for _ in range(3):
+            await shop.withheld.acquire()
+        engine.say(Stop("now"))
+        await engine.until(Stats, len(engine.of(Stats)) + 3)
+        shop.silent.set()
+        assert await process.ends() == 0
+        await engine.until_closed()
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert all(call.completed is not None for _, call in engine.calls)
+
+
+async def test_buyers_wait_while_nothing_is_taken(tmp_path: Path) -> None:
+    """So many chunks and no more are on the way; all of it arrives once it is taken."""
+    async with loaded(tmp_path, stock=5, users=20) as (_, engine, process):
+        engine.takes = False
+        await engine.until(Chunk, 8)
+        async with asyncio.timeout(60):
+            users, before = 0, -1
+            while users != before:
+                users, before = engine.of(Stats)[-1].requests, users
+                await engine.until(Stats, len(engine.of(Stats)) + 3)
+        assert len(engine.of(Chunk)) == 8
+        engine.take_all()
+        await engine.until(Chunk, 10)
+        await stopped(engine, process)
+        assert sum(each.records for each in engine.of(Chunk)) == engine.of(Stats)[-1].requests
+
+
+async def test_a_new_sale_is_visited(tmp_path: Path) -> None:
+    """From the moment it is announced, and an old one that is announced late is not."""
+    async with loaded(tmp_path, users=2) as (shop, engine, process), selling(other=10) as other:
+        del other
+        await engine.until_recorded(20)
+        engine.say(Opened(Sale(number=2, tickets={"second": shop.tickets["general"]})))
+        engine.say(Opened(Sale(number=1, tickets={"first": shop.tickets["general"]})))
+        await engine.until_recorded(len(engine.calls) + 500)
+        await stopped(engine, process)
+        sales = Counter(sale for sale, _ in engine.calls)
+        assert set(sales) == {0, 2}
+        assert {call.operation.ticket for sale, call in engine.calls if sale == 2} == {"second"}
+
+
+async def test_without_records_nothing_is_sent(tmp_path: Path) -> None:
+    """The same load, to measure what recording costs."""
+    async with loaded(tmp_path, record=False) as (shop, engine, process):
+        while len(shop.asked) < 100:
+            await engine.until(Stats, len(engine.of(Stats)) + 1)
+        await stopped(engine, process)
+        assert engine.of(Chunk) == []
+        assert engine.of(Clock) == []
+        assert engine.of(Ended)[0].records == 0
+
+
+async def test_the_engines_clock_counts(tmp_path: Path) -> None:
+    """On another machine times are told by the engine's clock, give or take what is said at the end."""
+    hour = 3600 * 10**9
+    async with selling(general=30) as shop:
+        sale = Sale(number=0, tickets=shop.tickets)
+        async with listening(plan_for(shop.url), sale) as engine:
+            engine.boot, engine.ahead = "another", hour
+            async with locust(
+                tmp_path / "log", "--headless", "-u", "2", "-r", "2", link=engine.address
+            ) as process:
+                await engine.until_recorded(50)
+                await stopped(engine, process)
+                error = engine.of(Ended)[0].clock_error
+                assert 0 < error < 10**9
+                assert len(engine.of(Clock)) >= 8
+                last = engine.came[engine.of(Chunk)[-1].number] + hour
+                times = [call.completed or call.invoked for _, call in engine.calls]
+                assert max(times) <= last + error
+                assert min(times) > last - 60 * 10**9
+
+
+async def test_one_clock_needs_no_telling(tmp_path: Path) -> None:
+    """With the same boot id the clock is the same, exactly."""
+    async with loaded(tmp_path) as (_, engine, process):
+        engine.ahead = 3600 * 10**9
+        await engine.until_recorded(50)
+        await stopped(engine, process)
+        assert engine.of(Ended)[0].clock_error == 0
+
+
+@pytest.mark.parametrize("shape", [Shape.SPIKE, Shape.RAMP, Shape.SOAK])
+async def test_a_shape_is_followed_to_its_end(tmp_path: Path, shape: Shape) -> None:
+    """Few at first, all of them in between, and it ends by itself; nobody who leaves is torn away."""
+    async with loaded(tmp_path, shape=shape, users=8, run_time=4.0) as (shop, engine, process):
+        assert await process.ends() == 0
+        await engine.until_closed()
+        users = [stats.users for stats in engine.of(Stats)]
+        assert max(users) >= 6
+        assert {1, 2} & set(users)
+        assert is_complete(engine)
+        assert all(call.completed is not None for _, call in engine.calls)
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+
+
+async def test_without_the_engine_it_ends(tmp_path: Path) -> None:
+    """The process is not left alone when the engine dies."""
+    async with loaded(tmp_path) as (_, engine, process):
+        await engine.until_recorded(50)
+        engine.hang_up()
+        assert await process.ends() == 3
+        assert "The engine is gone" in process.said()
+
+
+async def test_without_an_engine_to_connect_to_it_ends(tmp_path: Path) -> None:
+    """Nobody listens: one line, and a code of its own."""
+    async with locust(tmp_path / "log", "--headless", "--host", "http://127.0.0.1:9", link="9:x") as process:
+        assert await process.ends() == 3
+        assert "the engine cannot be reached" in process.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    """Everything gathered is kept."""
+    async with loaded(tmp_path) as (shop, engine, process):
+        await engine.until_recorded(50)
+        process.signal(number)
+        assert await process.ends() == 0
+        await engine.until_closed()
+        assert is_complete(engine)
+        assert len(engine.of(Ended)) == 1
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+
+
+async def test_who_is_refused_goes(tmp_path: Path) -> None:
+    """The engine says why, and the process says it on."""
+    async with loaded(tmp_path) as (_, engine, process):
+        await engine.until_recorded(20)
+        engine.say(Refused("two of a kind"))
+        assert await process.ends() == 3
+        assert "Refused by the engine: two of a kind" in process.said()
+
+
+async def test_another_host_is_loaded_when_it_may_be(tmp_path: Path) -> None:
+    """Said by the plan, nothing stands in the way; here the name leads nowhere."""
+    plan = plan_for("http://shop.invalid", may_load_host=True, timeout=1.0)
+    async with (
+        listening(plan, Sale(number=0, tickets={"general": ("1", "2")})) as engine,
+        locust(
+            tmp_path / "log", "--headless", "-u", "1", "--exit-code-on-error", "0", link=engine.address
+        ) as process,
+    ):
+        await engine.until_recorded(1)
+        await stopped(engine, process)
+        assert {call.answer.outcome for _, call in engine.calls} == {Outcome.UNKNOWN}
