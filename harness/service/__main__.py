@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from harness.errors import UsageError
 from harness.model.verdict import USAGE_EXIT_CODE
 from harness.service.server import prepare, serve, stop_on_signals
@@ -92,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        asyncio.run(_serve(_database(), options))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(_database(), options))
     except UsageError as error:
         print(error, file=sys.stderr)
         return USAGE_EXIT_CODE

@@ -17,9 +17,13 @@ def check_body(body: bytes, kind: type[msgspec.Struct]) -> None:
 
     :raises BadRequestError: when it is no JSON object; or names every field that is missing or malformed.
     """
-    problems = list(_problems(_read_object(body), kind))
-    if problems:
-        raise BadRequestError("; ".join(problems) + ".")
+    try:
+        msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # It stops at the first thing that is wrong; people are told all of them.
+        problems = list(_problems(_read_object(body), kind))
+        if problems:
+            raise BadRequestError("; ".join(problems) + ".") from None
 
 
 def _read_object(body: bytes) -> dict[str, object]:

@@ -57,7 +57,8 @@ async def serve(
         ):
             config = uvicorn.Config(
                 create_app(pool, settings, notices),
-                http="h11",
+                # Nobody is told who asked, so it need not be found out from behind a proxy.
+                proxy_headers=False,
                 ws="wsproto",
                 ws_max_size=_LONGEST_MESSAGE,
                 ws_ping_interval=settings.ping_every,
@@ -67,6 +68,7 @@ async def serve(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=round(settings.idle_wait),
                 timeout_graceful_shutdown=max(1, round(settings.shutdown_wait)),
             )
             await _run(_Server(config, lambda: ready(_url(listener))), listener, stop)

@@ -21,6 +21,9 @@ class Settings:
     """Seconds without any answer from Postgres after which its outcome is called unknown (500)."""
     body_wait: float = 30.0
     """Seconds a client has to send its whole body (408)."""
+    idle_wait: float = 75.0
+    """Seconds that a connection is kept open on which nothing is asked; clients that pause for longer must be
+    ready to connect anew."""
     shutdown_wait: float = 10.0
     """Seconds that requests under way are given to finish once the service is told to stop."""
     hold_seconds: int = 600
