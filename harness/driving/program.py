@@ -120,7 +120,7 @@ async def perform(
     Without ``completed`` its outcome is unknown, and the client must not be used again.
     """
     begun = time.monotonic_ns()
-    performing = asyncio.ensure_future(_ask(client, sale, operation, gate))
+    performing = asyncio.ensure_future(ask(client, sale, operation, gate))
     leaves = isinstance(operation, Reserve) and operation.disconnects
     try:
         await _wait(performing, gate, patience.timeout, patience.walk_away if leaves else patience.timeout)
@@ -163,7 +163,7 @@ async def _stop(client: Client, performing: asyncio.Future[Answer]) -> None:
         await asyncio.wait({performing}, timeout=1)
 
 
-async def _ask(client: Client, sale: Any, operation: Operation, gate: OpenGate) -> Answer:
+async def ask(client: Client, sale: Any, operation: Operation, gate: OpenGate) -> Answer:
     """Have the operation done. Whatever the target does instead of answering is an unknown outcome."""
     try:
         answer: object = await client.perform(sale, operation, gate)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.laws import Judgements
-    from harness.model import Evidence, Failure, Scenario
+    from harness.model import Evidence, Failure, FaultTable, Scenario
     from harness.model.events import Listener
 
 THE_QUESTION = "no_oversell"
@@ -55,6 +55,8 @@ class Tally:
     """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
     coverage: Counter[str] = field(default_factory=Counter)
     """How often what was reached, where an engine draws its own programs."""
+    faults: FaultTable | None = None
+    """What was broken, and what that came to, where an engine fires faults."""
     troubles: list[str] = field(default_factory=list)
     """What went wrong on the way, one line each; every one makes a pass inconclusive."""
     _started: float = field(default_factory=time.monotonic)
@@ -76,17 +78,33 @@ class Tally:
 
         :param spread: seconds from the first to the last release of a burst.
         """
+        return self._add(evidence, spread=spread, broke="")
+
+    def add_broken(self, evidence: Evidence, broke: str) -> bool:
+        """Judge one more run in which the engine broke something, and say whether that broke a law.
+
+        Answers that never came are then its doing.
+
+        :param broke: what it broke, in words with which a violation's message can begin.
+        """
+        return self._add(evidence, spread=None, broke=broke)
+
+    def _add(self, evidence: Evidence, *, spread: float | None, broke: str) -> bool:
         self.runs += 1
         self.operations += len(evidence.history)
         self.overlapping = max(self.overlapping, most_overlapping(evidence.history))
         self.states += len(evidence.states) + 1
-        self._count_outcomes(evidence)
+        self._count_outcomes(evidence, meant=bool(broke))
         if spread is not None:
             self._spreads.append(spread)
         judgements = self.judge(evidence)
         for name, result in judgements.results.items():
             self._results[name] = _stronger(self._results.get(name), result)
-        self._keep(judgements.violations, evidence)
+        told = [
+            replace(violation, message=f"{broke}: {violation.message}") if broke else violation
+            for violation in judgements.violations
+        ]
+        self._keep(told, evidence)
         self.hits += bool(judgements.violations)
         self.listen(
             CheckProgressed(
@@ -137,14 +155,15 @@ class Tally:
             exhausted=self.exhausted,
             probability=self.probability,
             coverage=dict(self.coverage),
+            faults=self.faults,
             seconds=round(time.monotonic() - self._started, 3),
         )
 
-    def _count_outcomes(self, evidence: Evidence) -> None:
+    def _count_outcomes(self, evidence: Evidence, *, meant: bool) -> None:
         for call in evidence.history:
             self._outcomes[call.outcome] += 1
-            meant = isinstance(call.operation, Reserve) and call.operation.disconnects
-            if call.outcome is Outcome.UNKNOWN and not meant:
+            leaves = isinstance(call.operation, Reserve) and call.operation.disconnects
+            if call.outcome is Outcome.UNKNOWN and not (meant or leaves):
                 self._stray_unknown[call.answer.detail] += 1
 
     def _keep(self, violations: Iterable[Violation], evidence: Evidence) -> None:

@@ -5,6 +5,7 @@ Everything a person needs to write a scenario or a target is exported from this 
 
 from harness.model.answers import Answer, Outcome, not_offered
 from harness.model.evidence import Books, Call, Commit, Entry, Evidence, Incident, IncidentKind, Stock
+from harness.model.faults import Afterwards, FaultFinding, FaultRow, FaultTable, Injection, Mark
 from harness.model.operations import (
     Cancel,
     ChangeCapacity,
@@ -30,6 +31,7 @@ from harness.model.target import Client, Gate, Running, Target
 from harness.model.verdict import Check, Judgement, LawResult, NotRun, Report, Verdict, Violation
 
 __all__ = [
+    "Afterwards",
     "Answer",
     "Books",
     "Call",
@@ -43,15 +45,20 @@ __all__ = [
     "Evidence",
     "Expire",
     "Failure",
+    "FaultFinding",
+    "FaultRow",
+    "FaultTable",
     "Feature",
     "Gate",
     "Hold",
     "Incident",
     "IncidentKind",
+    "Injection",
     "JoinWaitlist",
     "Judgement",
     "LawResult",
     "LeaveWaitlist",
+    "Mark",
     "NotRun",
     "Operation",
     "Outcome",

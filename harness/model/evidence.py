@@ -12,6 +12,7 @@ from harness.model.operations import Reserve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.model.faults import Afterwards
     from harness.model.operations import Operation
     from harness.model.scenario import Scenario
 
@@ -146,6 +147,8 @@ class Evidence:
     """Committed states seen while the run was under way, in the order they were seen."""
     incidents: tuple[Incident, ...] | None = None
     """Trouble between sessions, in order; ``None`` when the engine does not watch for it."""
+    afterwards: Afterwards | None = None
+    """What was seen of the target once it had got over a fault; ``None`` when nothing was broken."""
 
     def every_state(self) -> Iterable[Books]:
         """Yield the states seen on the way, then the final one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.model.faults import Injection
     from harness.model.scenario import Scenario
 
 
@@ -64,3 +65,6 @@ class Failure:
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What each client of that phase was told, operation by operation: values of
     :class:`~harness.model.Outcome`."""
+    faults: tuple[Injection, ...] = ()
+    """What was broken, in order, where faults were; then nobody chose a schedule, and programs ran one after
+    another."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.model.evidence import Commit
+    from harness.model.faults import FaultTable
 
 
 class Verdict(StrEnum):
@@ -112,6 +113,8 @@ class Check:
     """How often what was reached, where an engine draws its own programs: steps, steps with overlapping
     requests, how often stock ran out, waits for locks, and for each kind of operation how often it was asked
     for and accepted."""
+    faults: FaultTable | None = None
+    """What was broken and what that came to, where an engine fires faults."""
     seconds: float = 0.0
 
 

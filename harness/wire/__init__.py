@@ -15,6 +15,7 @@ from harness.wire.control import (
     Result,
     SessionInfo,
     Statement,
+    fail_after,
     refuse,
 )
 from harness.wire.framing import ProtocolError
@@ -36,6 +37,7 @@ __all__ = [
     "SessionInfo",
     "Statement",
     "address_of",
+    "fail_after",
     "kind_of_tag",
     "lead_through",
     "refuse",

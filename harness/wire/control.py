@@ -97,6 +97,9 @@ class Action(Enum):
     """Both connections break now: what was held never happens."""
     CUT_AFTER = auto()
     """What was held happens, then both connections break before the client hears of it."""
+    FAIL_AFTER = auto()
+    """What was held happens, and the client gets an error of our choosing in place of the answer, on a
+    connection that lasts: as from a pooler whose own connection to the server broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,21 @@ def refuse(sqlstate: str, message: str) -> Decision:
 
     :raises ValueError: when it is not five digits or capital letters.
     """
-    if len(sqlstate) != 5 or not sqlstate.isascii() or not sqlstate.isalnum() or sqlstate != sqlstate.upper():
-        raise ValueError(f"an SQLSTATE is five digits or capital letters, not {sqlstate!r}")
-    return Decision(Action.REFUSE, sqlstate, message)
+    return Decision(Action.REFUSE, _sqlstate(sqlstate), message)
+
+
+def fail_after(sqlstate: str, message: str) -> Decision:
+    """Return the decision to let it happen, and to tell of an SQLSTATE instead.
+
+    :raises ValueError: when it is not five digits or capital letters.
+    """
+    return Decision(Action.FAIL_AFTER, _sqlstate(sqlstate), message)
+
+
+def _sqlstate(text: str) -> str:
+    if len(text) != 5 or not text.isascii() or not text.isalnum() or text != text.upper():
+        raise ValueError(f"an SQLSTATE is five digits or capital letters, not {text!r}")
+    return text
 
 
 class Controller(Protocol):

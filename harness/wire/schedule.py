@@ -196,6 +196,7 @@ class Schedule:
         self._completion: bytes | None = None
         self._muted = False
         self._cut_at: Moment | None = None
+        self._instead: Decision | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -248,6 +249,8 @@ class Schedule:
             return
         if decision.action is Action.CUT_AFTER:
             self._cut_at, self._muted = self.point.moment, True
+        elif decision.action is Action.FAIL_AFTER:
+            self._instead, self._muted = decision, True
         self._granted = decision
         self._work()
 
@@ -626,11 +629,19 @@ class Schedule:
         if self._cut_at is not None:
             self._cut()
             return
+        if self._instead is not None:
+            self._tell_instead(self._instead)
         if self._completion is not None:
             self._deliver(self._completion)
         self._release()
         self._deliver(frame.data)
         self._new_pipeline()
+
+    def _tell_instead(self, decision: Decision) -> None:
+        """Put an error in the place of the answer, whatever that was."""
+        self._instead, self._muted, self._completion = None, False, None
+        self._held.clear()
+        self._deliver(m.ErrorResponse.make(decision.sqlstate, decision.message).encode())
 
     def _on_error(self, frame: Frame) -> None:
         error = m.ErrorResponse.decode(frame.body)

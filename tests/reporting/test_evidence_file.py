@@ -35,7 +35,8 @@ def test_evidence_says_where_it_comes_from(tmp_path: Path) -> None:
     """The file names its engine and run beside scenario, history, states and books."""
     write_evidence(tmp_path / "deep" / "e.json", OVERSOLD_EVIDENCE, engine="burst", run=3)
     data = json.loads((tmp_path / "deep" / "e.json").read_bytes())
-    assert list(data) == ["engine", "run", "scenario", "history", "books", "states", "incidents"]
+    fields = ["scenario", "history", "books", "states", "incidents", "afterwards"]
+    assert list(data) == ["engine", "run", *fields]
     assert data["history"][0]["operation"] == {"kind": "reserve", "ticket": "general", "person": "buyer-1"}
 
 

@@ -1,0 +1,206 @@
+"""faults: every place a purchase can break, broken.
+
+A purchase is a sequence of statements and commits, and a fault is one more step of it. The scenario runs
+once with nothing broken, its programs one after another, to learn the steps of every request. Then there is
+one run for every fault at every one of them, on fresh stock: connections cut before, while and after a
+statement commits, answers that come too late, errors of the server, buyers who go away, try again or click
+twice, processes that die. After each the target is given time to settle, and then all laws are judged. What
+a law says is told in one sentence with what broke, where, and what it costs.
+
+At last, pairs of faults, drawn at random, as many as there is room for. A fault that did not fire, because
+its step did not come again, is counted and is no pass.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from harness.exploring.stage import no_stage
+from harness.faulting.enumeration import cells, followers, reasons, rows
+from harness.faulting.judging import Patient, reader
+from harness.faulting.shrinking import Broken, make_failure
+from harness.faulting.telling import told
+from harness.faulting.theatre import House, ground_of
+from harness.model import FaultFinding, FaultTable, Mark, Outcome
+
+if TYPE_CHECKING:
+    from harness.driving.trial import Settings, Trial
+    from harness.faulting.performing import Performance, Theatre
+    from harness.model import Failure, Injection, Scenario, Target
+
+_BUYERS = 2
+_SHRINKING = 1.0
+"""Seconds for making a failure small and running it again."""
+_PAIRS = 40
+"""Pairs of faults for each scenario."""
+_SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
+"""What breaks second in a pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The engine; see the module."""
+
+    name: str = "faults"
+    doc: str = __doc__ or ""
+    by_default: bool = False
+
+    def crowd(self, settings: Settings) -> int | None:
+        """Take two buyers unless somebody asks for more: one breaks, and one comes after."""
+        return settings.buyers or _BUYERS
+
+    def refuses(self, scenario: Scenario, target: Target) -> str | None:
+        """Leave out what cannot be put on a stage."""
+        return no_stage(scenario, target)
+
+    async def drive(self, trial: Trial) -> None:
+        """Break everything, one thing after another, until the time is up."""
+        settings = trial.settings
+        async with House(
+            trial.database,
+            trial.start,
+            ground_of(trial.implementation),
+            settings.isolation,
+            settings.operation_timeout,
+            settings.proxy_tls,
+        ) as house:
+            await _Table(trial, house, time.monotonic() + settings.share).fill()
+
+
+ENGINE = Faults()
+
+
+@dataclass(slots=True)
+class _Table:
+    """The table in the making."""
+
+    trial: Trial
+    house: House
+    until: float
+    marks: dict[Injection, Mark] = field(default_factory=dict)
+    findings: dict[tuple[str, str], FaultFinding] = field(default_factory=dict)
+    unjudged: dict[str, None] = field(default_factory=dict)
+    pairs: int = 0
+    pairs_left: int = 0
+    patient: Patient = field(default_factory=Patient)
+    _following: list[tuple[Injection, Injection]] = field(default_factory=list)
+
+    async def fill(self) -> None:
+        """Run the scenario whole, then with every fault at every step, then with pairs."""
+        clean = await self._clean()
+        if clean is None:
+            return
+        theatre = await self.house.theatre()
+        todo = cells(clean, theatre.faults, theatre.ground)
+        self.trial.tally.planned = len(todo) + 1
+        try:
+            for injection in todo:
+                if time.monotonic() > self.until or self.trial.is_over:
+                    break
+                self.marks[injection] = await self._break((injection,))
+            else:
+                await self._pairs()
+        finally:
+            self._report(theatre, clean)
+
+    async def _clean(self) -> Performance | None:
+        """Return the run in which nothing is broken; ``None`` when there is no use in going on."""
+        trial = self.trial
+        theatre = await self.house.theatre()
+        clean = await theatre.perform(trial.scenario)
+        if trial.tally.add(clean.evidence):
+            return None
+        unknown = [call for call in clean.evidence.history if call.outcome is Outcome.UNKNOWN]
+        if unknown:
+            trial.tally.troubles.append(
+                f"with nothing broken, {unknown[0].client} had no usable answer: {unknown[0].answer.detail}"
+            )
+            return None
+        if not clean.steps:
+            trial.tally.troubles.append("its requests send Postgres nothing that could be broken")
+            return None
+        return clean
+
+    async def _break(self, injections: tuple[Injection, ...]) -> Mark:
+        """Run the scenario with these faults in it, and return what that came to."""
+        theatre = await self.house.theatre()
+        performance = await theatre.perform(self.trial.scenario, injections)
+        mark = await self._judged(theatre, injections, performance)
+        if performance.spent:
+            await self.house.close()
+        if len(injections) == 1 and mark is Mark.HELD:
+            seconds = [theatre.faults[name] for name in _SECONDS]
+            possible = [fault for fault in seconds if fault.impossible(theatre.ground) is None]
+            self._following += [
+                (injections[0], second) for second in followers(performance, injections[0], possible)
+            ]
+        return mark
+
+    async def _judged(
+        self, theatre: Theatre, injections: tuple[Injection, ...], performance: Performance
+    ) -> Mark:
+        tally, scenario = self.trial.tally, self.trial.scenario
+        if len(performance.fired) < len(injections):
+            return Mark.NOT_FIRED
+        if performance.unjudged:
+            self.unjudged[performance.unjudged] = None
+            return Mark.NOT_JUDGED
+        evidence = await self.patient.settled(
+            performance.evidence, tally.laws, reader(theatre.stage.running, performance.sale)
+        )
+        performance = replace(performance, evidence=evidence)
+        if not tally.add_broken(evidence, told(injections, scenario, theatre.faults)):
+            return Mark.HELD
+        for law in dict.fromkeys(violation.law for violation in tally.judge(evidence).violations):
+            await self._found(theatre, law, Broken(scenario, injections, performance))
+        return Mark.VIOLATED
+
+    async def _found(self, theatre: Theatre, law: str, broken: Broken) -> None:
+        """Count a finding; the first of its kind is made small and kept."""
+        # What one of two faults does alone is no news about the two.
+        names = [injection.fault for injection in broken.injections]
+        key = next(((law, name) for name in names if (law, name) in self.findings), (law, " + ".join(names)))
+        known = self.findings.get(key)
+        if known is not None:
+            self.findings[key] = replace(known, cells=known.cells + 1)
+            return
+        failure: Failure = await make_failure(
+            theatre,
+            broken,
+            law=law,
+            target=self.trial.target,
+            isolation=self.trial.settings.isolation,
+            until=min(self.until, time.monotonic() + _SHRINKING),
+        )
+        self.trial.tally.can_be_replayed(failure)
+        self.findings[key] = FaultFinding(
+            law=law,
+            fault=" + ".join(injection.fault for injection in failure.faults),
+            message=failure.message,
+            replay=failure.id,
+        )
+
+    async def _pairs(self) -> None:
+        """Break two things in one run, drawn at random from all pairs."""
+        luck = random.Random(f"{self.trial.settings.seed}/{self.trial.scenario.name}")  # noqa: S311  # repeatable
+        drawn = luck.sample(self._following, min(_PAIRS, len(self._following)))
+        for pair in drawn:
+            if time.monotonic() > self.until or self.trial.is_over:
+                break
+            self.pairs += (await self._break(pair)) in (Mark.HELD, Mark.VIOLATED)
+        self.pairs_left = len(self._following) - self.pairs
+
+    def _report(self, theatre: Theatre, clean: Performance) -> None:
+        faults, ground = theatre.faults, theatre.ground
+        self.trial.tally.faults = FaultTable(
+            faults=tuple(faults),
+            rows=rows(self.trial.scenario, clean, faults, ground, self.marks),
+            findings=tuple(self.findings.values()),
+            pairs=self.pairs,
+            pairs_unexplored=self.pairs_left,
+            made_good=round(self.patient.longest, 1) or None,
+            reasons=(*reasons(faults.values(), ground), *self.unjudged),
+        )

@@ -1,0 +1,110 @@
+"""What a fault is, and what it is given to work with: the protocol by which one more is added.
+
+A fault is one object with a name. It is asked whether it makes sense at a step (:meth:`Fault.applies`),
+whether it can be done to a target at all (:meth:`Fault.impossible`), and, when the step has come and
+everything stands still, to do its work (:meth:`Fault.fire`). It answers with what becomes of the step itself:
+a decision for the proxy. Whatever it does besides goes through the :class:`Situation`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.faulting.steps import in_short
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from harness.faulting.steps import Request, SeenStep
+    from harness.faulting.watch import Watch
+    from harness.model import Client, Feature, Operation, Running
+    from harness.wire import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is known of a target before anything is broken."""
+
+    supports: frozenset[Feature]
+    own_process: bool
+    """It runs in a process of its own; otherwise its clients live in ours."""
+    keys: bool = False
+    """Its clients can send an idempotency key."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Situation:
+    """A step that has come, while its request stands still: what a fault may do about it."""
+
+    ground: Ground
+    step: SeenStep
+    request: Request
+    client: Client
+    """The broken request's own."""
+    running: Running
+    sale: Any
+    watch: Watch
+    """What Postgres says of its sessions."""
+    others: Callable[[], Awaitable[None]]
+    """Let the other programs of the phase run, until they are done or wait for this one."""
+    send: Callable[[Operation], Awaitable[None]]
+    """Send one more request as the same client, over another connection, until it is done or waits for this
+    one."""
+
+    def leave(self, why: str) -> None:
+        """Let the client go away. What it asked for may go on without it."""
+        self.request.give_up(why)
+
+    def die(self) -> None:
+        """Let whoever serves the request die at this step: nothing of it is ever gone on with."""
+        self.request.dead = True
+        self.request.give_up("whoever served it died")
+
+    async def hang_up_if_apart(self) -> None:
+        """Break the client's own connection to a target that runs elsewhere, and let that notice.
+
+        Where the client lives in our process, its connection is the target's own, and nobody but us listens.
+        """
+        if self.ground.own_process:
+            self.client.abandon()
+            await asyncio.sleep(_NOTICED)
+
+
+_NOTICED = 0.01
+"""Seconds in which a server notices that a client has gone."""
+
+
+class Fault(Protocol):
+    """Something that breaks."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+
+    @property
+    def slow(self) -> bool:
+        """It takes its time; then it is fired after all others."""
+
+    def impossible(self, ground: Ground) -> str | None:
+        """Return why this cannot be done to such a target; ``None`` when it can."""
+
+    def applies(self, step: SeenStep) -> bool:
+        """Say whether there is such a fault at such a step."""
+
+    def tell(self, step: str, *, commits: bool) -> str:
+        """Return what broke, in words that go on with *while buyer-1 reserved*.
+
+        :param step: what the statement is about, in short.
+        :param commits: the step is its commit.
+        """
+
+    async def fire(self, situation: Situation) -> Decision:
+        """Break it, and return what becomes of the step."""
+
+
+def moment(statement: str, *, commits: bool) -> str:
+    """Return a step in words: ``INSERT INTO rsvps``, ``the commit of INSERT INTO rsvps``."""
+    short = in_short(statement)
+    return f"the commit of {short}" if commits else short

@@ -1,0 +1,396 @@
+"""One run with faults in it: programs one after another, and what they leave once everything is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.driving.gate import OpenGate
+from harness.driving.program import Recorder, ask, no_answer
+from harness.faulting.fault import Situation
+from harness.faulting.saboteur import Saboteur
+from harness.faulting.settling import settle
+from harness.faulting.steps import Request, RequestId
+from harness.model import Answer, Call, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+
+    from harness.exploring.stage import Stage
+    from harness.faulting.fault import Fault, Ground
+    from harness.faulting.steps import SeenStep
+    from harness.faulting.watch import Watch
+    from harness.model import Client, Evidence, Gate, Injection, Operation, Program, Scenario
+    from harness.wire import Decision
+
+_SPARE = 1000
+"""Places of clients that send what somebody else sends again."""
+_PATIENCE = 8.0
+"""Seconds for which a step stands still while others go on."""
+_LINGERING = 3.0
+"""Seconds for what goes on without a client."""
+_FIRST_LOOK = 0.002
+_IDLE = 0.1
+"""Seconds of listening to what the application does of its own accord."""
+_REFUSALS = frozenset({Outcome.SOLD_OUT, Outcome.DUPLICATE, Outcome.INVALID})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """One run: what was done, what broke, and what it left."""
+
+    steps: tuple[tuple[RequestId, SeenStep], ...]
+    """In the order in which they came."""
+    evidence: Evidence
+    sale: Any
+    """What names the stock to the target."""
+    fired: tuple[Injection, ...]
+    unjudged: str = ""
+    """Why what came of it says nothing."""
+    spent: bool = False
+    """The target cannot be used again without a new start."""
+
+
+@dataclass(slots=True)
+class Theatre:
+    """A stage, and what is known of the target on it."""
+
+    stage: Stage
+    ground: Ground
+    faults: Mapping[str, Fault]
+    watch: Watch
+    background: set[str] = field(default_factory=set)
+
+    async def listen(self) -> None:
+        """Let nobody do anything for a moment: what arrives is the application's own."""
+        async with self.stage.proxy.controlled(self._saboteur((), _nobody, learns=True)):
+            await asyncio.sleep(_IDLE)
+
+    async def perform(self, scenario: Scenario, injections: Iterable[Injection] = ()) -> Performance:
+        """Run a scenario on fresh stock, with these faults in it."""
+        injections = tuple(injections)
+        sale = await self.stage.running.open_sale(scenario.tickets)
+        run = _Run(self, scenario, sale)
+        run.saboteur = self._saboteur(injections, run.fire, looks=not injections)
+        async with self.stage.proxy.controlled(run.saboteur):
+            await run.all_phases()
+            evidence, spent = await settle(self, scenario, sale, run.recorder, faulty=bool(injections))
+        await run.bury()
+        if evidence.afterwards is not None:
+            unanswered = tuple(dict.fromkeys(run.unanswered))
+            evidence = replace(evidence, afterwards=replace(evidence.afterwards, unanswered=unanswered))
+        return Performance(
+            steps=tuple((request.id, step) for request, step in run.saboteur.steps),
+            evidence=evidence,
+            sale=sale,
+            fired=tuple(run.saboteur.fired),
+            unjudged=run.unjudged,
+            spent=spent or bool(run.unanswered),
+        )
+
+    def _saboteur(
+        self,
+        injections: Iterable[Injection],
+        fire: Callable[[Injection, Request, SeenStep], Coroutine[Any, Any, Decision]],
+        *,
+        learns: bool = False,
+        looks: bool = False,
+    ) -> Saboteur:
+        made = Saboteur(
+            self.watch,
+            {(request_of(each), each.step): each for each in injections},
+            fire,
+            self.background,
+            learns,
+            looks,
+        )
+        made.know(self.stage.proxy.sessions)
+        return made
+
+
+def request_of(injection: Injection) -> RequestId:
+    """Return which request an injection breaks."""
+    return RequestId(injection.phase, injection.client, injection.operation, injection.attempt)
+
+
+async def _nobody(_injection: Injection, _request: Request, _step: SeenStep) -> Decision:
+    raise AssertionError("nothing was planned")
+
+
+@dataclass(slots=True)
+class _Mortal:
+    """A client that can die in the middle of a request: then nothing of it is gone on with."""
+
+    client: Client
+    request: Request
+    performing: _Performing | None = None
+
+    async def perform(self, sale: Any, operation: Operation, gate: Gate) -> Answer:
+        self.performing = _Performing(self.client.perform(sale, operation, gate), self.request)
+        return await self.performing
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    def abandon(self) -> None:
+        self.client.abandon()
+
+    def bury(self) -> None:
+        """Throw away what is left: what cleans up at once may, and nobody waits for anything more."""
+        if self.performing is not None:
+            with contextlib.suppress(Exception):
+                self.performing.coroutine.close()
+
+
+@dataclass(slots=True)
+class _Performing:
+    """Awaits a coroutine, until whoever runs it dies."""
+
+    coroutine: Coroutine[Any, Any, Answer]
+    request: Request
+
+    def __await__(self) -> Generator[Any, Any, Answer]:
+        go_on: Callable[[], Any] = functools.partial(self.coroutine.send, None)
+        while True:
+            try:
+                waited_for = go_on()
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+            try:
+                yield waited_for
+                go_on = functools.partial(self.coroutine.send, None)
+            except BaseException as error:  # it is the coroutine's, whatever it is
+                go_on = functools.partial(self.coroutine.throw, error)
+            if self.request.dead:
+                yield from asyncio.get_running_loop().create_future().__await__()
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run under way."""
+
+    theatre: Theatre
+    scenario: Scenario
+    sale: Any
+    recorder: Recorder = field(default_factory=Recorder)
+    saboteur: Saboteur = field(init=False)
+    unanswered: list[str] = field(default_factory=list)
+    unjudged: str = ""
+    _begun: set[int] = field(default_factory=set)
+    """Places of the programs of this phase that have begun."""
+    _phase: int = 0
+    _beside: list[asyncio.Task[None]] = field(default_factory=list)
+    """What a fault set going, and may still be going on."""
+    _mortals: list[_Mortal] = field(default_factory=list)
+    _lingering: list[asyncio.Task[Answer]] = field(default_factory=list)
+    _clients: dict[Request, tuple[int, Client]] = field(default_factory=dict)
+
+    async def all_phases(self) -> None:
+        """Run every program, phase by phase, one after another."""
+        try:
+            for number, phase in enumerate(self.scenario.phases):
+                self._phase = number
+                self._begun.clear()
+                await self._programs(phase.programs)
+                await self._finish_beside()
+        finally:
+            for task in (*self._beside, *self._lingering):
+                task.cancel()
+            await asyncio.gather(*self._beside, *self._lingering, return_exceptions=True)
+
+    async def bury(self) -> None:
+        """Throw away those who died."""
+        for mortal in self._mortals:
+            if mortal.request.task is not None and not mortal.request.task.done():
+                mortal.request.task.cancel()
+                await asyncio.wait({mortal.request.task}, timeout=1)
+            mortal.bury()
+
+    async def fire(self, injection: Injection, request: Request, step: SeenStep) -> Decision:
+        """Fire a fault at a step that has come."""
+        place, client = self._clients[request]
+        stage = self.theatre.stage
+        situation = Situation(
+            ground=self.theatre.ground,
+            step=step,
+            request=request,
+            client=client,
+            running=stage.running,
+            sale=self.sale,
+            watch=self.theatre.watch,
+            others=lambda: self._others(step),
+            send=lambda operation: self._send_beside(request, place, operation, step),
+        )
+        return await self.theatre.faults[injection.fault].fire(situation)
+
+    # Programs.
+
+    async def _programs(self, programs: Iterable[Program]) -> None:
+        """Run those that have not begun, in their order."""
+        for place, program in enumerate(programs):
+            if place not in self._begun:
+                self._begun.add(place)
+                await self._program(place, program)
+
+    async def _program(self, place: int, program: Program) -> None:
+        for number, operation in enumerate(program.operations):
+            identity = RequestId(self._phase, program.client, number)
+            request, call = await self._send(place, identity, self.recorder.resolve(operation))
+            if request.tries_again and call.outcome in (Outcome.UNKNOWN, Outcome.RETRYABLE):
+                again = replace(identity, attempt=1)
+                request, call = await self._send(place, again, request.operation)
+            if call.completed is None:
+                return
+
+    async def _others(self, step: SeenStep) -> None:
+        """Let the programs that have not begun run, until they are done or wait for whoever stands still."""
+        phase = self.scenario.phases[self._phase]
+        await self._beside_of(self._programs(phase.programs), step)
+
+    async def _send_beside(self, request: Request, place: int, operation: Operation, step: SeenStep) -> None:
+        """Send something as the same client while its request stands still."""
+        identity = replace(request.id, attempt=request.id.attempt + 1)
+        await self._beside_of(self._once(place + _SPARE, identity, operation), step)
+
+    async def _once(self, place: int, identity: RequestId, operation: Operation) -> None:
+        await self._send(place, identity, operation)
+
+    async def _beside_of(self, doing: Coroutine[Any, Any, None], step: SeenStep) -> None:
+        task = asyncio.create_task(doing)
+        self._beside.append(task)
+        pause, waited = _FIRST_LOOK, 0.0
+        while not task.done() and waited < _PATIENCE:
+            await asyncio.wait({task}, timeout=pause)
+            waited += pause
+            pause = min(pause * 2, 0.05)
+            if not task.done() and await self._waits_for(step.pid):
+                return
+        if task.done():
+            task.result()
+
+    async def _waits_for(self, pid: int) -> bool:
+        """Say whether some statement under way waits for a session, directly or in the queue before it."""
+        sessions = [self.saboteur.pids.get(session, pid) for session in tuple(self.saboteur.running)]
+        watch = self.theatre.watch
+        for other in sessions:
+            if other != pid and await watch.blocked(
+                other, [each for each in sessions if each != other] + [pid]
+            ):
+                return True
+        return False
+
+    async def _finish_beside(self) -> None:
+        """Wait for what faults set going."""
+        while self._beside:
+            task = self._beside.pop()
+            await asyncio.wait({task}, timeout=self.theatre.stage.timeout * 2)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=1)
+            else:
+                task.result()
+
+    # One request.
+
+    async def _send(self, place: int, identity: RequestId, operation: Operation) -> tuple[Request, Call]:
+        """Send one request, and record what came back, or that nobody waited for it."""
+        stage = self.theatre.stage
+        under_way, self.saboteur.requests = self.saboteur.requests, []
+        client = await stage.client(place)
+        request = Request(identity, operation)
+        self.saboteur.requests = [*under_way, request]
+        self._clients[request] = place, client
+        mortal = _Mortal(client, request)
+        gate, begun = OpenGate(), time.monotonic_ns()
+        request.task = asyncio.create_task(ask(mortal, self.sale, operation, gate))
+        answer = await self._answer(request, request.task)
+        self._record(request, answer, begun if gate.passed_at is None else gate.passed_at)
+        await self._after(place, request, mortal)
+        self.saboteur.requests = [each for each in self.saboteur.requests if each is not request]
+        return request, self.recorder.calls[-1]
+
+    async def _answer(self, request: Request, task: asyncio.Task[Answer]) -> Answer:
+        timeout = self.theatre.stage.timeout
+        while True:
+            waiting: set[asyncio.Future[Any]] = {task, request.given_up}
+            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if request.given_up.done():
+                return Answer(Outcome.UNKNOWN, detail=request.given_up.result())
+            if task.done():
+                answer = task.result()
+                if request.lied_to and answer.outcome in _REFUSALS:
+                    return Answer(Outcome.RETRYABLE, detail=f"{answer.outcome.value}, after an error of ours")
+                return answer
+            if not request.held:
+                request.hung = True
+                return no_answer(timeout)
+
+    def _record(self, request: Request, answer: Answer, invoked: int) -> None:
+        identity = request.id
+        again = f" (again {identity.attempt})" if identity.attempt else ""
+        call = Call(
+            index=0,
+            client=f"{identity.client}{again}",
+            phase=identity.phase,
+            operation=request.operation,
+            answer=answer,
+            invoked=invoked,
+            completed=None if answer.outcome is Outcome.UNKNOWN else time.monotonic_ns(),
+        )
+        self.recorder.record(call)
+
+    async def _after(self, place: int, request: Request, mortal: _Mortal) -> None:
+        """Wait for what goes on without the client; a broken connection is not used again."""
+        task = request.task
+        assert task is not None  # noqa: S101  # it was made with the request
+        if request.hung:
+            await self._hung(request)
+        if request.dead:
+            self._mortals.append(mortal)
+            mortal.client.abandon()
+        elif not task.done():
+            await asyncio.wait({task}, timeout=0 if request.hung else _LINGERING)
+            if not task.done():
+                mortal.client.abandon()
+                task.cancel()
+                await asyncio.wait({task}, timeout=1)
+        if request.broken:
+            await self._backends_gone()
+            await self._at_rest()
+        if request.broken or task.done() is False or task.cancelled() or self._unknown(task):
+            with contextlib.suppress(Exception):
+                mortal.client.abandon()
+            with contextlib.suppress(KeyError):
+                self.theatre.stage.forget(place)
+
+    def _unknown(self, task: asyncio.Task[Answer]) -> bool:
+        return task.done() and not task.cancelled() and task.result().outcome is Outcome.UNKNOWN
+
+    async def _hung(self, request: Request) -> None:
+        """Note who was never answered; where that is our own doing, that nothing can be said."""
+        someone_died = any(mortal.request.dead for mortal in self._mortals)
+        silent = not any(session in self.saboteur.running for session in self.saboteur.pids)
+        if someone_died and silent and not request.steps:
+            self.unjudged = "killed: others wait in memory for the one who died, and that dies with a process"
+        elif not request.broken:
+            self.unanswered.append(request.id.client)
+
+    async def _backends_gone(self) -> None:
+        """Wait until Postgres has noticed the connections that were broken, and undone what they left."""
+        if self.saboteur.broken:
+            await self.theatre.watch.gone(list(self.saboteur.broken), or_idle=True, seconds=_LINGERING)
+
+    async def _at_rest(self) -> None:
+        """Where the target has a process of its own, wait until it sends nothing more for this request."""
+        if not self.theatre.ground.own_process:
+            return
+        seen = -1
+        until = time.monotonic() + _LINGERING
+        while time.monotonic() < until and (seen != len(self.saboteur.steps) or self.saboteur.running):
+            seen = len(self.saboteur.steps)
+            await asyncio.sleep(0.01)
