@@ -223,6 +223,9 @@ class LogAuditor:
                     self._known = begun
                 except (AuditUnavailableError, UnreadableLedgerError) as error:
                     self.trouble = str(error)
+                except BaseException:
+                    self.trouble = "a reading of the log was broken off"
+                    raise
         found, self._breaches = tuple(self._breaches), []
         return Progress(commits=self._commits, lag_seconds=self.lag_seconds, breaches=found)
 

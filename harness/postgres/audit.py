@@ -104,6 +104,10 @@ _EXPLAIN_LOSS = """
 """
 
 
+_FAILED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What a statement can fail with, the loss of the server and a time-out included."""
+
+
 class AuditUnavailableError(InconclusiveError):
     """This database's log cannot be read; the message says why. Snapshots are what is left."""
 
@@ -127,6 +131,8 @@ class Audit:
     _noted: int = 0
     """Position in the log at which the open transactions were noted last."""
     _can_note: bool = True
+    _reading: bool = False
+    """A reading has begun and has not come to its end."""
 
     async def position(self) -> int:
         """Return the position in the log after everything that has been committed so far.
@@ -136,7 +142,7 @@ class Audit:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 return _as_number(await self._db.fetchval("SELECT pg_current_wal_insert_lsn()::text"))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _FAILED as error:
             raise await self._lost(error) from error
 
     async def catch_up(self) -> list[Transaction]:
@@ -153,6 +159,9 @@ class Audit:
 
         :raises AuditUnavailableError: as it does; parts that were yielded before are good.
         """
+        if self._reading:
+            raise AuditUnavailableError("a reading of the log was broken off, and what it had read is lost")
+        self._reading = True
         try:
             async with asyncio.timeout(_TIMEOUT):
                 until = await self._have_it_written()
@@ -166,7 +175,8 @@ class Audit:
                     await asyncio.sleep(0)
             async with asyncio.timeout(_TIMEOUT):
                 await self._have_it_noted(until)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            self._reading = False
+        except _FAILED as error:
             raise await self._lost(error) from error
         except MalformedError as error:
             raise AuditUnavailableError(f"the log can no longer be understood: {error}") from error
@@ -210,7 +220,7 @@ class Audit:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 row = await db.fetchrow(_EXPLAIN_LOSS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except _FAILED:
             return ""
         finally:
             db.terminate()
@@ -279,7 +289,7 @@ async def _begin(
                 _PLUGIN,
             )
             started = await db.fetchval("SELECT pg_postmaster_start_time()::text")
-    except (asyncpg.PostgresError, TimeoutError) as error:
+    except _FAILED as error:
         raise AuditUnavailableError(f"the log of this database cannot be read: {_reason(error)}") from error
     can_note = db.get_server_version().major >= _NO_NOTE_BEFORE
     return Audit(name, url, db, Decoder(wanted), started, _can_note=can_note)
@@ -360,7 +370,7 @@ async def _unpublish(db: asyncpg.Connection, name: str, comment: str | None) -> 
 
 async def _end(db: asyncpg.Connection, name: str) -> None:
     """Remove what was made; the slot goes with the session."""
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    with contextlib.suppress(*_FAILED):
         async with asyncio.timeout(_TIMEOUT):
             for row in await db.fetch(_PUBLICATIONS, name):
                 await _unpublish(db, row["name"], row["comment"])

@@ -21,6 +21,7 @@ from harness.postgres.audit import WrongLedgerError
 from harness.specimens import SPECIMENS
 from harness.targets import resolve
 from tests.driving.judging import judge_of, shipped
+from tests.turns import next_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -441,6 +442,19 @@ async def test_several_may_ask_it_to_catch_up_at_the_same_time(shop: Shop) -> No
             await shop.sell(f"buyer-{number}")
         await auditor.catch_up()
         assert remaining(auditor.states()) == list(range(99, 79, -1))
+
+
+async def test_a_reading_that_is_broken_off_ends_the_audit(shop: Shop) -> None:
+    """What it had taken from the log is nowhere any more."""
+    async with following(shop) as (auditor, _):
+        await shop.sell("ada")
+        reading = asyncio.create_task(auditor.catch_up())
+        await next_turn()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert (await auditor.catch_up()).commits == 0
+        assert auditor.trouble == "a reading of the log was broken off"
 
 
 async def test_a_burst_names_the_commit_that_broke_a_law(server: Server, tmp_path: Path) -> None:

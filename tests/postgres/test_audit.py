@@ -363,6 +363,19 @@ async def test_a_reading_ends_where_it_began_to_be_asked_for(
         assert set(told) == {"later"}
 
 
+async def test_what_a_broken_off_reading_had_read_is_not_passed_over(
+    database: str, shop: asyncpg.Connection
+) -> None:
+    """Postgres has told it and will not tell it again."""
+    async with auditing(database, WANTED) as audit:
+        await shop.execute("INSERT INTO rsvps (who) VALUES ('ada')")
+        reading = audit.read()
+        await anext(reading)
+        with pytest.raises(AuditUnavailableError, match="was broken off"):
+            await audit.catch_up()
+        await reading.aclose()  # type: ignore[attr-defined]  # a generator has it
+
+
 async def test_positions_tell_before_from_after(database: str, shop: asyncpg.Connection) -> None:
     """What was committed before a position ends at it at the latest."""
     async with auditing(database, WANTED) as audit:
