@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from harness.content import content
 from harness.driving.scenarios import load_scenarios
 from harness.laws import LAWS
+from harness.load.behaviour import BEHAVIOURS, ONLY_BY_NAME
 from harness.reporting.markdown import escape
 from harness.specimens import SPECIMENS
 
@@ -97,7 +98,33 @@ def specimens() -> str:
     )
 
 
+def behaviours() -> str:
+    """Return the page of what buyers of a swarm do."""
+    every = BEHAVIOURS.entries.values()
+    intro = (
+        "What the buyers of a swarm do on each visit, over and over, each time as somebody new. Without "
+        "`--behaviour` buyers do everything that fits the scenario and that the target supports, each as "
+        "often; with `--behaviour NAME=WEIGHT`, which can be repeated, what is named and nothing else. "
+        "[swarm.md](swarm.md) says the rest."
+    )
+    table = _table(
+        ("behaviour", "fits scenarios that need", "the target must support", "what buyers do"),
+        (
+            (
+                f"[`{each.name}`](#{each.name})",
+                "only by name" if each.fits == ONLY_BY_NAME else ", ".join(sorted(each.fits)),
+                ", ".join(sorted(each.needs)),
+                _first_sentence(each.doc),
+            )
+            for each in every
+        ),
+    )
+    sections = ((f"## {each.name}", inspect.cleandoc(each.doc)) for each in every)
+    return _page("Behaviours", intro, table, *(part for section in sections for part in section))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
+    "behaviours.md": behaviours,
     "laws.md": laws,
     "shipped-scenarios.md": shipped_scenarios,
     "specimens.md": specimens,
@@ -150,6 +177,10 @@ def _lanes(step: Mapping[str, Any], clients: Sequence[str]) -> Iterable[str]:
     what = f"`{statement}`" if step["sql"] else escape(step["what"])
     said = "<br>".join((what, *map(escape, step["notes"])))
     return (said if client == step["client"] else "" for client in clients)
+
+
+def _first_sentence(doc: str) -> str:
+    return doc.strip().partition("\n")[0].partition(". ")[0].rstrip(".") + "."
 
 
 def _link(entry: Entry) -> str:

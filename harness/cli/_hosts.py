@@ -17,17 +17,21 @@ _RESOLVING = 10.0
 CONSENT = "--i-may-load-this-host"
 
 
-def refuse_strangers(target: str, *, consent: bool) -> None:
-    """Refuse a target that is not on this machine, unless somebody says that it may be loaded.
+def may_load(target: str, *, consent: bool, elsewhere: bool) -> bool:
+    """Say whether a target may be loaded although it is not plain that it is this machine.
 
-    A name must lead to loopback addresses only: it is not said which of them a client takes.
+    What is plain needs no leave: loopback addresses and ``localhost``, and targets that are started here. Of
+    another name every address must be one of loopback, since it is not said which of them a client takes; and
+    no machine elsewhere may look it up, since it may find another.
 
-    :param target: what ``--target`` was given; other words than URLs are targets that are started here.
-    :raises UsageError: when it is somewhere else, or its name cannot be resolved.
+    :param target: what ``--target`` was given.
+    :param consent: somebody says that it may be loaded.
+    :param elsewhere: load is made by other machines as well.
+    :raises UsageError: when it may not be loaded, or its name cannot be resolved.
     """
     host = urlsplit(target).hostname if is_url(target) else None
     if host is None or consent:
-        return
+        return consent
     strange = [address for address in addresses_of(host) if not is_loopback(address)]
     if strange:
         where = "" if strange == [host] else f" ({', '.join(strange)})"
@@ -35,6 +39,14 @@ def refuse_strangers(target: str, *, consent: bool) -> None:
             f"{host}{where} is not this machine, and load that nobody asked for is an attack. "
             f"If it is yours to load, say so: {CONSENT}"
         )
+    if host == "localhost" or host.endswith(".localhost") or _is_address(host):
+        return False
+    if elsewhere:
+        raise UsageError(
+            f"{host} is this machine here, and may be another one where workers look it up. Name it by an "
+            f"address, or say that it may be loaded: {CONSENT}"
+        )
+    return True
 
 
 def is_url(target: str) -> bool:
@@ -47,6 +59,14 @@ def is_loopback(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None)
     return bool((mapped or parsed).is_loopback)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def addresses_of(host: str) -> list[str]:

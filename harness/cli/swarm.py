@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli._gate import OUTPUT, PLACE, plan_of, run_gate
-from harness.cli._hosts import CONSENT, is_loopback, is_url, refuse_strangers, refuse_taken
+from harness.cli._hosts import CONSENT, is_loopback, is_url, may_load, refuse_taken
 from harness.cli._loop import run_async
 from harness.cli._options import SETTINGS, settings
 from harness.cli._passed_on import refuse_ours, refuse_unknown
@@ -72,7 +72,7 @@ def swarm(ctx: click.Context, /, **chosen: Any) -> int:
     """Load, or be a worker, and return the exit code."""
     session: Session = ctx.obj
     passed_on: tuple[str, ...] = ctx.meta[PASSED_ON]
-    _refuse_contradictions(chosen, _given(ctx))
+    refuse_contradictions(ctx)
     refuse_ours(passed_on)
     if chosen["locustfile"] is None:  # It may have options of its own.
         refuse_unknown(passed_on)
@@ -128,11 +128,37 @@ def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Load
         web_port=chosen["web_port"],
         locustfile=chosen["locustfile"] and chosen["locustfile"].absolute(),
         locust_options=tuple(passed_on),
-        may_load_host=chosen["consent"],
+        may_load_host=may_load(chosen["target"], consent=chosen["consent"], elsewhere=chosen["master"]),
     )
-    refuse_strangers(chosen["target"], consent=load.may_load_host)
     _refuse_impossible(load, chosen["target"])
     return load
+
+
+def refuse_contradictions(ctx: click.Context) -> None:
+    """Refuse what cannot be meant together.
+
+    What is of no use only counts where it stands on the command line: a settings file may say more than one
+    machine needs.
+
+    :raises UsageError: for the first contradiction; the message names the way out.
+    """
+    chosen, given = ctx.params, _given(ctx)
+    if chosen["worker"]:
+        _refuse_for_a_worker(chosen, given)
+        return
+    for names, needed, present in (
+        (_WORKER, "--worker", False),
+        ((*_MASTER, "expect-within"), "--master", chosen["master"]),
+        (_WEB, "--web", chosen["web"]),
+    ):
+        idle = [name for name in names if name in given and not present]
+        if idle:
+            raise UsageError(f"--{idle[0]} says nothing without {needed}. Add {needed}, or leave it out.")
+    if chosen["master"] and chosen["workers"]:
+        raise UsageError(
+            f"--master waits for workers from elsewhere, --workers {chosen['workers']} starts them here. "
+            "Choose one of them; for both, start oversell swarm --worker here as well."
+        )
 
 
 def weights(words: Sequence[str]) -> dict[str, int]:
@@ -156,15 +182,6 @@ def weights(words: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _given(ctx: click.Context) -> frozenset[str]:
-    """Return the long names of the options that stand on the command line."""
-    return frozenset(
-        option.opts[-1].removeprefix("--")
-        for option in ctx.command.params
-        if option.name and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
-    )
-
-
 def _longest(load: LoadSettings, scenarios: int) -> float:
     """Return how long the run may take in all: long enough that no load is cut off, and not for ever."""
     from harness.driving.runner import BESIDES
@@ -173,27 +190,13 @@ def _longest(load: LoadSettings, scenarios: int) -> float:
     return scenarios * (2 * load.run_time + _BESIDE_LOAD) + BESIDES
 
 
-def _refuse_contradictions(chosen: dict[str, Any], given: frozenset[str]) -> None:
-    """Refuse what cannot be meant together.
-
-    :param given: the options that stand on the command line: a settings file may say more than is needed.
-    """
-    if chosen["worker"]:
-        _refuse_for_a_worker(chosen, given)
-        return
-    for names, needed, present in (
-        (_WORKER, "--worker", False),
-        ((*_MASTER, "expect-within"), "--master", chosen["master"]),
-        (_WEB, "--web", chosen["web"]),
-    ):
-        idle = [name for name in names if name in given and not present]
-        if idle:
-            raise UsageError(f"--{idle[0]} says nothing without {needed}. Add {needed}, or leave it out.")
-    if chosen["master"] and chosen["workers"]:
-        raise UsageError(
-            f"--master waits for workers from elsewhere, --workers {chosen['workers']} starts them here. "
-            "Choose one of them; for both, start oversell swarm --worker here as well."
-        )
+def _given(ctx: click.Context) -> frozenset[str]:
+    """Return the long names of the options that stand on the command line."""
+    return frozenset(
+        option.opts[-1].removeprefix("--")
+        for option in ctx.command.params
+        if option.name and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    )
 
 
 def _refuse_for_a_worker(chosen: dict[str, Any], given: frozenset[str]) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import select
+import signal
 import socket
+import subprocess
+import threading
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +24,7 @@ from harness.cli._options import SETTINGS
 from harness.cli._policy import Session, guard
 from harness.errors import UsageError
 from harness.load.plan import LoadSettings, Shape
+from tests.cli.commandline import OVERSELL, carrying, environment, oversell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -283,10 +292,24 @@ def test_this_machine_needs_no_consent(url: str) -> None:
     assert not made.may_load_host
 
 
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have every name lead to these addresses."""
+    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+
+
+def test_a_name_for_this_machine_is_good_here_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where workers of other machines look it up it may mean another: then it needs consent."""
+    resolving_to(monkeypatch, "127.0.1.1")
+    assert load("--target", "http://shop.example").may_load_host
+    with pytest.raises(UsageError, match="may be another one where workers look it up"):
+        load("--target", "http://shop.example", "--master")
+    assert load("--target", "http://shop.example", "--master", "--i-may-load-this-host").may_load_host
+
+
 def test_a_name_counts_by_every_address_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """One loopback address among others does not make a host this machine."""
-    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in ("127.0.0.1", "192.0.2.7")]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    resolving_to(monkeypatch, "127.0.0.1", "192.0.2.7")
     assert addresses_of("two.example") == ["127.0.0.1", "192.0.2.7"]
     with pytest.raises(UsageError, match=r"two\.example \(192\.0\.2\.7\) is not this machine"):
         load("--target", "http://two.example:8000")
@@ -311,7 +334,7 @@ def test_which_addresses_are_this_machine(address: str, ours: bool) -> None:
 def test_a_name_that_nobody_answers_for_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver may take minutes; the command does not."""
     monkeypatch.setattr("harness.cli._hosts._RESOLVING", 0.05)
-    waiting = __import__("threading").Event()
+    waiting = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: waiting.wait(30))
     try:
         with pytest.raises(UsageError, match="could not be resolved within"):
@@ -327,3 +350,221 @@ def test_errors_name_where_a_value_came_from(
     monkeypatch.setenv("OVERSELL_SWARM_USERS", "0")
     assert guard(lambda: main(["swarm"]), Session()) == 2
     assert "OVERSELL_SWARM_USERS" in capsys.readouterr().err
+
+
+EMBEDDED = ("--database", "embedded")
+FEW = (*EMBEDDED, "--users", "20")
+
+
+@contextlib.contextmanager
+def running(folder: Path, *words: str, seen: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield a swarm once this was said, and a mark in the environment of all that it starts."""
+    mark = f"swarm-test-{os.getpid()}-{folder.name}"
+    with subprocess.Popen(
+        [*OVERSELL, "swarm", *words],
+        cwd=folder,
+        env=environment(SWARM_TEST_MARK=mark),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if seen in line:
+                    break
+            else:
+                pytest.fail("".join(said))
+            yield process, mark
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Wait for the end and return what was said since."""
+    return process.communicate(timeout=90)[0]
+
+
+def document(folder: Path) -> dict[str, Any]:
+    """Return what the latest run came to."""
+    found: dict[str, Any] = json.loads((folder / ".oversell/runs/latest/verdict.json").read_text())
+    return found
+
+
+def free_port() -> int:
+    """Return a port that the kernel says is free."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def processes_end(mark: str) -> None:
+    """Wait until nothing that carries the mark runs any more."""
+    while found := carrying(mark):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                select.select([os.pidfd_open(pid)], [], [], 60)
+
+
+def test_the_service_is_safe_with_every_commit_audited(folder: Path) -> None:
+    """What every engineer runs first: exit code 0, nothing sampled, the document alone on standard output."""
+    words = ("--target", "service", "--run-time", "3s", "--workers", "2")
+    done = oversell("swarm", *FEW, *words, "--json", cwd=folder, timeout=110)
+    assert done.returncode == 0, done.stderr
+    (check,) = json.loads(done.stdout)["checks"]
+    assert (check["engine"], check["verdict"], check["audit"]) == ("swarm", "safe", "every commit")
+    assert check["commits_audited"] >= check["outcomes"]["accepted"] > 0
+    assert check["outcomes"]["sold_out"] > 0
+    assert "  every commit; " in done.stderr
+    kept = {path.name for path in (folder / ".oversell/runs/latest/swarm/rush").iterdir()}
+    assert {
+        "locust.log",
+        "worker-1.log",
+        "worker-2.log",
+        "locust.html",
+        "locust_stats.csv",
+        "history",
+    } <= kept
+
+
+def test_the_first_oversell_ends_the_load_and_is_named(folder: Path) -> None:
+    """Long before its time: exit code 1, and the transaction stands in the report."""
+    words = ("--target", "specimen:check_then_decrement", "--run-time", "10m", "--quiet")
+    done = oversell("swarm", *FEW, *words, cwd=folder, timeout=110)
+    assert done.returncode == 1, done.stderr
+    (check,) = document(folder)["checks"]
+    named = [one["commit"] for one in check["violations"] if one["law"] == "no_oversell"]
+    assert named
+    assert named[0]["xid"] > 0
+    assert f"    commit:   transaction {named[0]['xid']}, committed 20" in done.stderr
+    assert "requests/s" not in done.stderr
+
+
+def test_locusts_page_is_served_until_somebody_interrupts(folder: Path) -> None:
+    """Ctrl-C once: exit code 3, what was gathered is kept and judged, and nothing is left running."""
+    port = free_port()
+    words = ("--target", "service", "--run-time", "10m", "--workers", "1", "--web", "--web-port", str(port))
+    with running(folder, *FEW, *words, seen=" requests/s") as (process, mark):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
+            assert page.status == 200
+            assert "Locust" in page.read().decode()
+        assert any("locust" in command for command in carrying(mark).values())
+        process.send_signal(signal.SIGINT)
+        said = ended(process)
+        assert process.returncode == 3, said
+        assert carrying(mark) == {}
+    assert "oversell: interrupted." in said
+    (check,) = document(folder)["checks"]
+    assert check["operations"] > 0
+    assert any("interrupted" in reason for reason in document(folder)["reasons"])
+
+
+def test_interrupted_twice_nothing_is_left_running(folder: Path) -> None:
+    """Whatever it was doing: exit code 3, a document, what was recorded, and soon no process."""
+    words = ("--target", "service", "--run-time", "10m", "--workers", "1")
+    with running(folder, *FEW, *words, seen=" requests/s") as (process, mark):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        said = ended(process)
+        assert process.returncode == 3, said
+        processes_end(mark)
+    assert document(folder)["verdict"] == "inconclusive"
+    history = folder / ".oversell/runs/latest/swarm/rush/history"
+    assert sum(file.stat().st_size for file in history.iterdir()) > 0
+
+
+def test_a_master_and_its_workers_end_together(folder: Path) -> None:
+    """As on two machines: the workers are let go with 0, and the verdict is the master's."""
+    port = str(free_port())
+    (folder / "worker").mkdir()
+    at_worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port, "--workers", "2")
+    with subprocess.Popen(
+        [*OVERSELL, "swarm", *at_worker],
+        cwd=folder / "worker",
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        words = (
+            "--target",
+            "service",
+            "--run-time",
+            "3s",
+            "--master",
+            "--port",
+            port,
+            "--expect-workers",
+            "2",
+        )
+        done = oversell("swarm", *FEW, *words, cwd=folder, timeout=110)
+        _, said = worker.communicate(timeout=30)
+    assert (done.returncode, worker.returncode) == (0, 0), done.stderr + said
+    assert list((folder / "worker").iterdir()) == []
+
+
+def test_a_worker_without_a_master_does_not_wait_for_ever(folder: Path) -> None:
+    """Exit code 3, and what to look at."""
+    port = str(free_port())
+    words = ("--worker", "--master-host", "127.0.0.1", "--master-port", port, "--expect-within", "700ms")
+    done = oversell("swarm", *words, cwd=folder)
+    assert done.returncode == 3, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert f"no master answers on 127.0.0.1:{port} after 0.7 s" in line
+
+
+def test_a_worker_that_lost_its_master_says_so(folder: Path) -> None:
+    """Exit code 3, where Locust's own is 0; and it ends by itself."""
+    (folder / "mine.py").write_text(
+        "import locust.runners\n"
+        "locust.runners.MASTER_HEARTBEAT_TIMEOUT = 2\n"
+        "from harness.locusts import Buyer\n"
+    )
+    port = str(free_port())
+    master = ("--target", "service", "--run-time", "10m", "--master", "--port", port)
+    at_worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port, "--locustfile", "mine.py")
+    with subprocess.Popen(
+        [*OVERSELL, "swarm", *at_worker], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as worker:
+        with running(folder, *FEW, *master, seen=" requests/s") as (process, mark):
+            for pid, command in carrying(mark).items():
+                if "--master" in command:
+                    os.kill(pid, signal.SIGKILL)
+            process.wait(timeout=90)
+        _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 3, said
+    assert "The master is lost" in said
+    assert "oversell: inconclusive: 1 of 1 workers lost the master" in said
+
+
+def test_a_locustfile_of_ones_own_with_options_of_its_own(folder: Path) -> None:
+    """Both reach Locust, and its buyers are audited like ours."""
+    (folder / "mine.py").write_text(
+        "from locust import events, task\n"
+        "from harness.locusts import Buyer\n"
+        "@events.init_command_line_parser.add_listener\n"
+        "def options(parser):\n"
+        "    parser.add_argument('--behave', default='')\n"
+        "class Mine(Buyer):\n"
+        "    @task\n"
+        "    def buy(self):\n"
+        "        assert self.environment.parsed_options.behave == 'well'\n"
+        "        self.visit('rush')\n"
+    )
+    words = ("--target", "service", "--run-time", "3s", "--locustfile", "mine.py", "--json")
+    done = oversell("swarm", *FEW, *words, "--", "--behave", "well", cwd=folder, timeout=110)
+    assert done.returncode == 0, done.stderr
+    (check,) = json.loads(done.stdout)["checks"]
+    assert check["outcomes"]["accepted"] > 0
+
+
+def test_the_gate_has_a_short_swarm(folder: Path) -> None:
+    """Named as an engine, with the load of a gate, whatever the table of the swarm says."""
+    (folder / "oversell.toml").write_text('[swarm]\nusers = 1\nrun-time = "10m"\n')
+    words = ("--target", "specimen:atomic", "--engine", "swarm", "--scenario", "rush", "--json")
+    done = oversell("check", *EMBEDDED, *words, cwd=folder, timeout=110)
+    assert done.returncode == 0, done.stderr
+    (check,) = json.loads(done.stdout)["checks"]
+    assert (check["engine"], check["audit"]) == ("swarm", "every commit")
