@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from harness.model import Answer, Books, Entry, Feature, Outcome, Reserve, Stock
+from harness.model.ledger import Ledger, RowsTable, StockTable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.model import Gate, Operation, TicketType
@@ -45,6 +46,11 @@ class Shop:
     name = "asyncpg shop"
     supports = frozenset({Feature.RESERVE, Feature.DISCONNECT})
     """Scenarios that need more, such as cancelling, are listed as not run."""
+    ledger = Ledger(
+        stock=(StockTable(table="public.tickets", ticket="id", remaining="remaining", capacity="initial"),),
+        rows=(RowsTable(table="public.sales", ticket="ticket", person="buyer"),),
+    )
+    """Where its stock is, so that every commit can be judged. May be left out."""
 
     async def install(self, database: str) -> None:
         """Load the schema into an empty database."""
@@ -88,6 +94,10 @@ class RunningShop:
             )
             for ticket in tickets
         }
+
+    def ticket_ids(self, sale: Ids) -> Mapping[str, str]:
+        """Return the scenario's names by what the ledger's tables call the ticket types."""
+        return {str(identity): name for name, identity in sale.items()}
 
     async def books(self, sale: Ids) -> Books:
         """Read what remains and who bought, in one statement, so that both are of one moment."""

@@ -27,6 +27,7 @@ async def test_the_example_is_a_right_target(scenario: str, server: Server, tmp_
     async with judge_of(server, target, tmp_path) as judge:
         check = await judge.check(shipped(scenario), rounds=3)
     assert (check.verdict, check.reasons, check.violations) == (Verdict.SAFE, (), ())
+    assert check.audit == "every commit"
 
 
 async def test_the_example_without_its_guard_is_violated(
