@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.laws import Judgements
     from harness.model import Evidence, Failure, FaultTable, Scenario
     from harness.model.events import Listener
+    from harness.model.verdict import LoadFigures
 
 THE_QUESTION = "no_oversell"
 """The law that must have been judged before anything is called safe, unless others were named."""
@@ -55,6 +56,8 @@ class Tally:
     """The least chance that a bug of the asked depth would have shown, where schedules were drawn."""
     coverage: Counter[str] = field(default_factory=Counter)
     """How often what was reached, where an engine draws its own programs."""
+    load: LoadFigures | None = None
+    """How the load was, where an engine makes one."""
     faults: FaultTable | None = None
     """What was broken, and what that came to, where an engine fires faults."""
     troubles: list[str] = field(default_factory=list)
@@ -155,6 +158,7 @@ class Tally:
             exhausted=self.exhausted,
             probability=self.probability,
             coverage=dict(self.coverage),
+            load=self.load,
             faults=self.faults,
             seconds=round(time.monotonic() - self._started, 3),
         )

@@ -23,6 +23,7 @@ from harness.load.behaviour import BEHAVIOURS, behaviours_for
 from harness.load.plan import LoadPlan
 from harness.model import Evidence, Outcome
 from harness.model.events import Noticed
+from harness.model.verdict import LoadFigures
 from harness.postgres import connect
 from harness.swarming.conversation import Conversation
 from harness.swarming.gathering import Gatherer
@@ -147,8 +148,25 @@ async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[st
                     await watch.run()
                 finally:
                     tally.troubles += conversation.troubles
+                    tally.load = _figures(conversation)
                     if load.record and not gatherer.records:
                         tally.troubles.append("nothing that buyers did was recorded")
+
+
+def _figures(conversation: Conversation) -> LoadFigures | None:
+    """Return how the load was; ``None`` where there was none worth the name."""
+    stats, began, grew = conversation.stats, conversation.began, conversation.grew
+    if began is None or grew is None or grew <= began:
+        return None
+    return LoadFigures(
+        users=conversation.most_users,
+        seconds=round(grew - began, 1),
+        requests=stats.requests,
+        failures=stats.failures,
+        rate=round(stats.requests / (grew - began), 1),
+        median_ms=stats.median_ms,
+        p95_ms=stats.p95_ms,
+    )
 
 
 async def _judge(trial: Trial, running: Running, sales: Sales, history: Path) -> None:

@@ -75,6 +75,24 @@ class LawResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFigures:
+    """How much a swarm asked for, and how fast it was answered, as Locust counts it."""
+
+    users: int
+    """Buyers, when there were most."""
+    seconds: float
+    """From the first request that was heard of to the last."""
+    requests: int
+    failures: int
+    """Requests without an answer that the contract knows: a true refusal is none."""
+    rate: float
+    """Requests per second, over all of it."""
+    median_ms: float
+    p95_ms: float
+    """The time within which 95 of 100 were answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One scenario driven by one engine, judged."""
 
@@ -113,6 +131,8 @@ class Check:
     """How often what was reached, where an engine draws its own programs: steps, steps with overlapping
     requests, how often stock ran out, waits for locks, and for each kind of operation how often it was asked
     for and accepted."""
+    load: LoadFigures | None = None
+    """How the load was, where an engine makes one."""
     faults: FaultTable | None = None
     """What was broken and what that came to, where an engine fires faults."""
     seconds: float = 0.0

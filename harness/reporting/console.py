@@ -302,6 +302,7 @@ def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[Renderabl
         if check.violations:
             yield from _violations(check, folder, lanes)
     yield from _lines("explored", _explored(report))
+    yield from _lines("loaded", words.lines_loaded(report))
     yield from _lines("audited", words.lines_audited(report))
     yield from _lines("not judged", words.lines_not_judged(report), "dim")
     yield from _lines(

@@ -48,6 +48,7 @@ def render_markdown(report: Report, failures: Mapping[str, Failure] | None = Non
         _table(report),
         *_violations(report),
         *_explored(report),
+        *_bullets("Loaded", words.lines_loaded(report), escape),
         *_bullets("Audited", words.lines_audited(report), escape),
         *_not_judged(report),
         *_bullets("Not run", report.not_run, _skipped),

@@ -89,6 +89,24 @@ def lines_audited(report: Report) -> list[str]:
     return lines
 
 
+def load(check: Check) -> str:
+    """Return how a load was; empty for a check without one."""
+    if check.load is None:
+        return ""
+    figures = check.load
+    return (
+        f"{counted(figures.users, 'user')} for {duration(figures.seconds)}, "
+        f"{counted(figures.requests, 'request')}, {figures.rate:,.0f} a second, half of them answered within "
+        f"{figures.median_ms:,.0f} ms and 95% within {figures.p95_ms:,.0f} ms, "
+        f"{counted(figures.failures, 'error')}; {counted(check.runs, 'sale')}"
+    )
+
+
+def lines_loaded(report: Report) -> list[str]:
+    """Return how each load was."""
+    return [f"{check_title(check)}: {load(check)}" for check in report.checks if check.load is not None]
+
+
 def exploration(check: Check) -> str:
     """Return how far an exploration got; empty for a check that chose no schedules.
 

@@ -55,6 +55,9 @@ class Conversation:
     """What makes a pass worthless, in one line each."""
     began: float | None = None
     """When the first requests were heard of, by the monotonic clock."""
+    grew: float | None = None
+    """When the last requests were heard of, likewise."""
+    most_users: int = 0
     stopped: bool = False
     """The load was told to end."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,7 +121,10 @@ class Conversation:
             case Workers():
                 self._look_at(message)
             case Stats():
+                if message.requests > self.stats.requests:
+                    self.grew = time.monotonic()
                 self.stats = message
+                self.most_users = max(self.most_users, message.users)
                 if self.began is None and message.users:
                     self.began = time.monotonic()
             case Trouble():

@@ -14,6 +14,7 @@ from harness.model import (
     Cancel,
     ChangeCapacity,
     Check,
+    Commit,
     Confirm,
     Entry,
     Evidence,
@@ -57,6 +58,7 @@ from harness.model.events import (
     RunFinished,
     RunStarted,
 )
+from harness.model.verdict import LoadFigures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -343,6 +345,18 @@ _violations = st.builds(
     hits=_counts,
     replay=st.none() | _texts,
     evidence=st.none() | _texts,
+    commit=st.none()
+    | st.builds(Commit, xid=_counts, at=st.integers(), rows=st.lists(_texts, max_size=8).map(tuple)),
+)
+_loads = st.builds(
+    LoadFigures,
+    users=_counts,
+    seconds=_times,
+    requests=_counts,
+    failures=_counts,
+    rate=_times,
+    median_ms=_times,
+    p95_ms=_times,
 )
 _checks = st.builds(
     Check,
@@ -360,6 +374,8 @@ _checks = st.builds(
     spread_ms=st.none() | _times,
     commits_audited=_counts,
     states_audited=_counts,
+    audit=_texts,
+    load=st.none() | _loads,
     schedules=st.none() | _counts,
     orders=st.none() | _counts,
     exhausted=st.none() | st.booleans(),

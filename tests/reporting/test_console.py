@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.model import Commit, Verdict
 from harness.model.events import CheckFinished, CheckProgressed, CheckStarted, LoadProgressed, RunStarted
+from harness.model.verdict import LoadFigures
 from harness.reporting import ReportConsole, print_report, render_markdown, render_page, words
 from harness.reporting.console import ConsoleReporter
 from tests.reporting.samples import (
@@ -234,6 +235,7 @@ COMMITTED = replace(
     engine="swarm",
     audit="every commit",
     commits_audited=1_234,
+    load=LoadFigures(users=200, seconds=60, requests=48_000, failures=1, rate=800, median_ms=4, p95_ms=11.6),
     violations=(
         replace(
             OVERSOLD,
@@ -247,10 +249,10 @@ COMMITTED = replace(
 )
 
 
-def test_the_commit_that_broke_a_law_is_named_in_every_report(
+def test_a_swarm_has_its_place_in_every_report(
     tmp_path: Path, console: ReportConsole, said: Callable[[], str]
 ) -> None:
-    """Its number, its time, and the first rows it changed; also on how many commits the verdict rests."""
+    """How the load was, on how many commits the verdict rests, and which of them broke a law."""
     report = report_of(
         COMMITTED, replace(SAFE, audit="sampled: no right", states_audited=7), verdict=Verdict.VIOLATED
     )
@@ -258,12 +260,19 @@ def test_the_commit_that_broke_a_law_is_named_in_every_report(
     number = "transaction 987, committed 2026-01-01 12:00:00.123456 UTC"
     assert f"    commit:   {number}\n              public.tickets t0: remaining 1 -> 0\n" in said()
     assert "              and 2 rows more\n" in said()
+    loaded = (
+        "200 users for 1 min 0 s, 48,000 requests, 800 a second, half of them answered within 4 ms and 95% "
+        "within 12 ms, 1 error; 20 sales"
+    )
+    assert f"  rush / swarm: {loaded}\n" in said()
     assert "  every commit; 1,234 commits judged (rush / swarm)\n" in said()
     assert "  sampled: no right; 7 states judged (last_ticket / burst)\n" in said()
     markdown = render_markdown(report)
     assert f"Commit: {number}; public.tickets t0: remaining 1 -&gt; 0;" in markdown
     assert "### Audited\n\n- every commit; 1,234 commits judged (rush / swarm)\n" in markdown
+    assert f"### Loaded\n\n- rush / swarm: {loaded}\n" in markdown
     page = render_page(report, {})
+    assert f"Load: {loaded}." in page
     assert f"<dd>{number}<br><code>public.tickets t0: remaining 1 -&gt; 0</code>" in page
     assert "Audited: sampled: no right." in page
 
