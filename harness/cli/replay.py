@@ -83,9 +83,11 @@ def _recorded_target(failure: Failure) -> str:
 
 async def _replay(failure: Failure, target: Target, times: int, chosen: dict[str, Any]) -> list[Replayed]:
     from harness.exploring.replaying import replay_failure
+    from harness.faulting.replaying import replay_faults
 
+    again = replay_faults if failure.faults else replay_failure
     with tempfile.TemporaryDirectory(prefix="oversell-replay-") as folder:
-        return await replay_failure(
+        return await again(
             failure,
             target,
             database=chosen["database"],

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.exploring.stage import no_stage
-from harness.faulting.enumeration import cells, followers, reasons, rows
-from harness.faulting.judging import Patient, reader
+from harness.faulting.enumeration import Clean, cells, followers, reasons, rows
+from harness.faulting.judging import Patient
 from harness.faulting.shrinking import Broken, make_failure
 from harness.faulting.telling import told
 from harness.faulting.theatre import House, ground_of
@@ -106,11 +106,18 @@ class _Table:
         finally:
             self._report(theatre, clean)
 
-    async def _clean(self) -> Performance | None:
-        """Return the run in which nothing is broken; ``None`` when there is no use in going on."""
-        trial = self.trial
+    async def _clean(self) -> Clean | None:
+        """Return the runs in which nothing is broken; ``None`` when there is no use in going on."""
         theatre = await self.house.theatre()
-        clean = await theatre.perform(trial.scenario)
+        plain = await self._whole(theatre, keyed=False)
+        if plain is None or not theatre.ground.keys:
+            return None if plain is None else Clean(plain=plain, keyed=None)
+        keyed = await self._whole(theatre, keyed=True)
+        return None if keyed is None else Clean(plain=plain, keyed=keyed)
+
+    async def _whole(self, theatre: Theatre, *, keyed: bool) -> Performance | None:
+        trial = self.trial
+        clean = await theatre.perform(trial.scenario, keyed=keyed)
         if trial.tally.add(clean.evidence):
             return None
         unknown = [call for call in clean.evidence.history if call.outcome is Outcome.UNKNOWN]
@@ -148,10 +155,8 @@ class _Table:
         if performance.unjudged:
             self.unjudged[performance.unjudged] = None
             return Mark.NOT_JUDGED
-        evidence = await self.patient.settled(
-            performance.evidence, tally.laws, reader(theatre.stage.running, performance.sale)
-        )
-        performance = replace(performance, evidence=evidence)
+        performance = await self.patient.settled(theatre, performance, tally.laws)
+        evidence = performance.evidence
         if not tally.add_broken(evidence, told(injections, scenario, theatre.faults)):
             return Mark.HELD
         for law in dict.fromkeys(violation.law for violation in tally.judge(evidence).violations):
@@ -193,7 +198,7 @@ class _Table:
             self.pairs += (await self._break(pair)) in (Mark.HELD, Mark.VIOLATED)
         self.pairs_left = len(self._following) - self.pairs
 
-    def _report(self, theatre: Theatre, clean: Performance) -> None:
+    def _report(self, theatre: Theatre, clean: Clean) -> None:
         faults, ground = theatre.faults, theatre.ground
         self.trial.tally.faults = FaultTable(
             faults=tuple(faults),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from harness.model import FaultRow, Injection, Mark
@@ -13,22 +15,35 @@ if TYPE_CHECKING:
     from harness.faulting.fault import Fault, Ground
     from harness.faulting.performing import Performance
     from harness.faulting.steps import RequestId, SeenStep
-    from harness.model import Scenario
+    from harness.model import Operation, Scenario
 
 
-def cells(clean: Performance, faults: Mapping[str, Fault], ground: Ground) -> list[Injection]:
-    """Return every fault at every step of the clean run at which there is such a fault.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clean:
+    """The runs in which nothing was broken: the steps that there are."""
 
-    Faults that take their time come after all others; else the order is that of the steps and the columns.
+    plain: Performance
+    keyed: Performance | None
+    """With idempotency keys, where the target takes any."""
+
+    def steps(self, fault: Fault) -> tuple[tuple[RequestId, SeenStep], ...]:
+        """Return the steps at which a fault may be fired."""
+        run = self.keyed if fault.keyed and self.keyed is not None else self.plain
+        return tuple((request, step) for request, step in run.steps if fault.applies(step))
+
+
+def cells(clean: Clean, faults: Mapping[str, Fault], ground: Ground) -> list[Injection]:
+    """Return every fault at every step of the clean runs at which there is such a fault.
+
+    Step by step, and at each in the order of the columns; those that take their time come after all others.
     """
     possible = [fault for fault in faults.values() if fault.impossible(ground) is None]
     found = [
-        (fault.slow, injection_of(request, step, fault.name))
-        for request, step in clean.steps
-        for fault in possible
-        if fault.applies(step)
+        (fault.slow, fault.keyed, place, column, injection_of(request, step, fault.name))
+        for column, fault in enumerate(possible)
+        for place, (request, step) in enumerate(clean.steps(fault))
     ]
-    return [injection for slow in (False, True) for is_slow, injection in found if is_slow is slow]
+    return [injection for *_, injection in sorted(found, key=itemgetter(0, 1, 2, 3))]
 
 
 def injection_of(request: RequestId, step: SeenStep, fault: str) -> Injection:
@@ -48,36 +63,51 @@ def injection_of(request: RequestId, step: SeenStep, fault: str) -> Injection:
 
 def rows(
     scenario: Scenario,
-    clean: Performance,
+    clean: Clean,
     faults: Mapping[str, Fault],
     ground: Ground,
     marks: Mapping[Injection, Mark],
 ) -> tuple[FaultRow, ...]:
-    """Return the table's rows: the steps of the clean run, with what every fault at them came to.
+    """Return the table's rows: the steps of the clean runs, with what every fault at them came to.
 
     :param marks: of the cells that had their turn; the others are unexplored.
     """
+    plain = [fault for fault in faults.values() if clean.keyed is None or not fault.keyed]
+    keyed = [fault for fault in faults.values() if fault not in plain]
+    found = _rows(scenario, clean.plain, plain, ground, marks)
+    if clean.keyed is not None:
+        found += [
+            replace(row, operation=f"{row.operation} with a key")
+            for row in _rows(scenario, clean.keyed, keyed, ground, marks)
+        ]
+    return tuple(found)
 
+
+def _rows(
+    scenario: Scenario,
+    run: Performance,
+    faults: Sequence[Fault],
+    ground: Ground,
+    marks: Mapping[Injection, Mark],
+) -> list[FaultRow]:
     def mark(request: RequestId, step: SeenStep, fault: Fault) -> Mark:
         if fault.impossible(ground) is not None:
             return Mark.NOT_JUDGED
         return marks.get(injection_of(request, step, fault.name), Mark.UNEXPLORED)
 
-    return tuple(
+    return [
         FaultRow(
             phase=request.phase,
             client=request.client,
-            operation=kind_of(_operation(scenario, request)),
+            operation=kind_of(operation_of(scenario, request)),
             number=request.operation,
             step=step.number,
             statement=step.statement,
             commits=step.commits,
-            marks={
-                fault.name: mark(request, step, fault) for fault in faults.values() if fault.applies(step)
-            },
+            marks={fault.name: mark(request, step, fault) for fault in faults if fault.applies(step)},
         )
-        for request, step in clean.steps
-    )
+        for request, step in run.steps
+    ]
 
 
 def reasons(faults: Iterable[Fault], ground: Ground) -> tuple[str, ...]:
@@ -99,6 +129,7 @@ def followers(run: Performance, first: Injection, seconds: Sequence[Fault]) -> I
                 yield injection_of(request, step, fault.name)
 
 
-def _operation(scenario: Scenario, request: RequestId):  # type: ignore[no-untyped-def]
+def operation_of(scenario: Scenario, request: RequestId) -> Operation:
+    """Return what a request asks for."""
     programs = {program.client: program for program in scenario.phases[request.phase].programs}
     return programs[request.client].operations[request.operation]

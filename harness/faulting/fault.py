@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.faulting.steps import in_short
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.faulting.steps import Request, SeenStep
     from harness.faulting.watch import Watch
-    from harness.model import Client, Feature, Operation, Running
+    from harness.model import Books, Client, Feature, Operation, Running
     from harness.wire import Decision
 
 
@@ -44,7 +44,8 @@ class Situation:
     client: Client
     """The broken request's own."""
     running: Running
-    sale: Any
+    books: Callable[[], Awaitable[Books]]
+    """Read what the target shows by now."""
     watch: Watch
     """What Postgres says of its sessions."""
     others: Callable[[], Awaitable[None]]
@@ -86,6 +87,10 @@ class Fault(Protocol):
     @property
     def slow(self) -> bool:
         """It takes its time; then it is fired after all others."""
+
+    @property
+    def keyed(self) -> bool:
+        """The request is sent with an idempotency key, and its repeats with the same."""
 
     def impossible(self, ground: Ground) -> str | None:
         """Return why this cannot be done to such a target; ``None`` when it can."""

@@ -32,6 +32,7 @@ class WireFault:
     lies: bool = False
     """The client is told of an error that was none."""
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # the wire is everybody's
         """Find nothing in the way."""
@@ -57,6 +58,7 @@ class Terminated:
 
     name: str = "backend terminated"
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # we are allowed to
         """Find nothing in the way."""
@@ -84,6 +86,7 @@ class Stalled:
 
     name: str = "stands still"
     slow: bool = True
+    keyed: bool = False
     gives_up: bool = False
     """The client has given up by then."""
 
@@ -119,6 +122,7 @@ class Gone:
 
     name: str = "client gone"
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may leave
         """Find nothing in the way."""
@@ -145,6 +149,7 @@ class Killed:
 
     name: str = "killed"
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Leave processes to those faults that can end them."""
@@ -171,12 +176,12 @@ class Retried:
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
-    same_key: bool = False
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a client that can send the same key again."""
-        if self.same_key and not ground.keys:
+        if self.keyed and not ground.keys:
             return f"{self.name}: the target's clients send no idempotency key"
         return None
 
@@ -186,7 +191,7 @@ class Retried:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        key = "with the same key " if self.same_key else ""
+        key = "with the same key " if self.keyed else ""
         lost = (
             f"the answer to {step} was lost after it committed"
             if commits
@@ -197,7 +202,6 @@ class Retried:
     async def fire(self, situation: Situation) -> Decision:
         """Lose the answer where there is something to lose, else the question."""
         situation.request.tries_again = True
-        situation.request.same_key = self.same_key
         return CUT_AFTER if situation.step.ends_transaction else CUT
 
 
@@ -207,6 +211,7 @@ class Twice:
 
     name: str = "sent twice"
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may click twice
         """Find nothing in the way."""
@@ -232,6 +237,7 @@ class CancelsMeanwhile:
 
     name: str = "cancels while buying"
     slow: bool = False
+    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Need something that can be cancelled."""
@@ -250,7 +256,7 @@ class CancelsMeanwhile:
     async def fire(self, situation: Situation) -> Decision:
         """Cancel what the client can see that it has; else whatever it may have."""
         operation = situation.request.operation
-        books = await situation.running.books(situation.sale)
+        books = await situation.books()
         mine = [e.reservation for e in books.of(operation.ticket) if e.person == operation.person]
         cancel = Cancel(
             ticket=operation.ticket, person=operation.person, reservation=mine[0] if mine else None
@@ -335,7 +341,7 @@ FAULTS: tuple[Fault, ...] = (
     Gone(),
     Killed(),
     Retried(),
-    Retried(name="client retries, same key", same_key=True),
+    Retried(name="client retries, same key", keyed=True),
     Twice(),
     CancelsMeanwhile(),
     Stalled(name="answer too late", gives_up=True),

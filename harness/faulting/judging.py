@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.laws import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
-    from harness.model import Books, Evidence
+    from harness.faulting.performing import Performance, Theatre
 
 _LONG, _SHORT = 1.0, 0.1
 """Seconds in which a target may make good what a fault broke: where it has been seen to do so or nothing is
@@ -30,33 +30,28 @@ class Patient:
     """A law stayed broken for as long as it was waited for, and nothing was ever made good."""
 
     async def settled(
-        self, evidence: Evidence, laws: Iterable[str] | None, books: Callable[[], Awaitable[Books]]
-    ) -> Evidence:
-        """Return the evidence, read again until it breaks no law or there is no more hope."""
+        self, theatre: Theatre, performance: Performance, laws: Iterable[str] | None
+    ) -> Performance:
+        """Return the run with its books read again, until they break no law or there is no more hope.
+
+        :param laws: those that count; ``None`` for those of the scenario.
+        """
         laws = None if laws is None else tuple(laws)
+        evidence = performance.evidence
         if not judge(evidence, laws).violations:
-            return evidence
+            return performance
         begun = time.monotonic()
         seconds = _SHORT if self._hopeless else _LONG
         while time.monotonic() < begun + seconds:
             await asyncio.sleep(_LOOKS)
-            now = await books()
-            if now == evidence.books:
+            books = await theatre.stage.running.books(performance.sale)
+            if books == evidence.books:
                 continue
-            evidence = replace(evidence, books=now, states=(*evidence.states, evidence.books))
+            evidence = replace(evidence, books=books, states=(*evidence.states, evidence.books))
             if not judge(evidence, laws).violations:
                 self.longest = max(self.longest, time.monotonic() - begun)
                 self._hopeless = False
-                return evidence
-        self._hopeless = not self.longest
-        return evidence
-
-
-def reader(running: Any, sale: Any) -> Callable[[], Awaitable[Books]]:
-    """Return what reads a sale's books again."""
-
-    async def read() -> Books:
-        books: Books = await running.books(sale)
-        return books
-
-    return read
+                break
+        else:
+            self._hopeless = not self.longest
+        return replace(performance, evidence=evidence)

@@ -8,6 +8,7 @@ import functools
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from harness.driving.gate import OpenGate
 from harness.driving.program import Recorder, ask, no_answer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from harness.faulting.fault import Fault, Ground
     from harness.faulting.steps import SeenStep
     from harness.faulting.watch import Watch
-    from harness.model import Client, Evidence, Gate, Injection, Operation, Program, Scenario
+    from harness.model import Books, Client, Evidence, Gate, Injection, Operation, Program, Scenario
     from harness.wire import Decision
 
 _SPARE = 1000
@@ -70,11 +71,17 @@ class Theatre:
         async with self.stage.proxy.controlled(self._saboteur((), _nobody, learns=True)):
             await asyncio.sleep(_IDLE)
 
-    async def perform(self, scenario: Scenario, injections: Iterable[Injection] = ()) -> Performance:
-        """Run a scenario on fresh stock, with these faults in it."""
+    async def perform(
+        self, scenario: Scenario, injections: Iterable[Injection] = (), *, keyed: bool = False
+    ) -> Performance:
+        """Run a scenario on fresh stock, with these faults in it.
+
+        :param keyed: requests carry an idempotency key; those of a run with a fault about keys always do.
+        """
         injections = tuple(injections)
         sale = await self.stage.running.open_sale(scenario.tickets)
         run = _Run(self, scenario, sale)
+        run.keyed = keyed or any(self.faults[each.fault].keyed for each in injections)
         run.saboteur = self._saboteur(injections, run.fire, looks=not injections)
         async with self.stage.proxy.controlled(run.saboteur):
             await run.all_phases()
@@ -105,8 +112,8 @@ class Theatre:
             {(request_of(each), each.step): each for each in injections},
             fire,
             self.background,
-            learns,
-            looks,
+            learns=learns,
+            looks=looks,
         )
         made.know(self.stage.proxy.sessions)
         return made
@@ -179,8 +186,11 @@ class _Run:
     sale: Any
     recorder: Recorder = field(default_factory=Recorder)
     saboteur: Saboteur = field(init=False)
+    keyed: bool = False
     unanswered: list[str] = field(default_factory=list)
     unjudged: str = ""
+    _keys: dict[RequestId, str] = field(default_factory=dict)
+    """Idempotency keys of requests, and of their repeats."""
     _begun: set[int] = field(default_factory=set)
     """Places of the programs of this phase that have begun."""
     _phase: int = 0
@@ -221,12 +231,20 @@ class _Run:
             request=request,
             client=client,
             running=stage.running,
-            sale=self.sale,
+            books=self._books,
             watch=self.theatre.watch,
             others=lambda: self._others(step),
             send=lambda operation: self._send_beside(request, place, operation, step),
         )
         return await self.theatre.faults[injection.fault].fire(situation)
+
+    async def _books(self) -> Books:
+        """Read the books while a request stands still."""
+        self.saboteur.ours = True
+        try:
+            return await self.theatre.stage.running.books(self.sale)
+        finally:
+            self.saboteur.ours = False
 
     # Programs.
 
@@ -303,6 +321,9 @@ class _Run:
         under_way, self.saboteur.requests = self.saboteur.requests, []
         client = await stage.client(place)
         request = Request(identity, operation)
+        if self.keyed:
+            key = self._keys.setdefault(replace(identity, attempt=0), uuid4().hex)
+            client.use_key(key)  # type: ignore[attr-defined]  # such a fault is for targets whose clients can
         self.saboteur.requests = [*under_way, request]
         self._clients[request] = place, client
         mortal = _Mortal(client, request)
@@ -310,6 +331,8 @@ class _Run:
         request.task = asyncio.create_task(ask(mortal, self.sale, operation, gate))
         answer = await self._answer(request, request.task)
         self._record(request, answer, begun if gate.passed_at is None else gate.passed_at)
+        if self.keyed:
+            client.use_key(None)  # type: ignore[attr-defined]  # as above
         await self._after(place, request, mortal)
         self.saboteur.requests = [each for each in self.saboteur.requests if each is not request]
         return request, self.recorder.calls[-1]

@@ -38,6 +38,8 @@ class Saboteur:
     """Statements of the application's own, without constants."""
     learns: bool = False
     """What arrives while nobody is under way is kept as the application's own."""
+    ours: bool = False
+    """What arrives now is of our own doing: we read the books."""
     looks: bool = False
     """It is worth while to see which steps write."""
     requests: list[Request] = field(default_factory=list)
@@ -113,8 +115,10 @@ class Saboteur:
     def _whose(self, statement: Statement, *, commits: bool) -> Request | None:
         """Return the request that a step belongs to; ``None`` for the application's own."""
         home = self._homes.get(statement.session)
-        if home is not None and (commits or statement.in_transaction):
+        if home in self.requests and (commits or statement.in_transaction):
             return home
+        if self.ours:
+            return None
         step = step_of(statement, number=0, pid=0, commits=commits)
         if not self.requests:
             if self.learns:

@@ -83,8 +83,6 @@ class Request:
     """It was told of an error that was none, so its refusals need not be true."""
     tries_again: bool = False
     """The client sends it once more if the outcome is not known."""
-    same_key: bool = False
-    """And then with the same idempotency key."""
     hung: bool = False
     """No answer came although nobody held it up."""
 

@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.driving.guard import install, started
 from harness.exploring.stage import stage
 from harness.faulting.fault import Ground
 from harness.faulting.faults import FAULTS
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from harness.model import Running, Target
-
-__all__ = ["House", "ground_of", "install", "started"]
 
 
 def ground_of(target: Target) -> Ground:

@@ -131,6 +131,11 @@ class HttpClient:
     _database: str
     _clock: asyncpg.Connection | None = None
     """Moves the time of holds; beside the connection that reads the books, which others need meanwhile."""
+    _key: str | None = None
+
+    def use_key(self, key: str | None) -> None:
+        """Send this idempotency key with every request from now on; ``None``: send none."""
+        self._key = key
 
     async def warm(self) -> None:
         """Carry one request over the connection, so that nothing is done for the first time later."""
@@ -175,11 +180,14 @@ class HttpClient:
         request = request_for(operation, ids, proof_url=proof_url)
         if request is None:
             return NOTHING_NAMED
+        headers = {} if request.body is None else {**_JSON}
+        if self._key is not None:
+            headers["Idempotency-Key"] = self._key
         response = await self._http.request(
             request.method,
             request.path,
             gate=gate,
-            headers=None if request.body is None else _JSON,
+            headers=headers,
             body=b"" if request.body is None else json.dumps(request.body).encode(),
         )
         return answer_of(operation, ids, request, response.status, response.body)

@@ -39,6 +39,8 @@ class ServiceTarget:
     name = "service"
     supports = SUPPORTS
     ledger = _ticketing.LEDGER
+    own_process = True
+    takes_keys = True
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""
