@@ -31,7 +31,7 @@ from harness.swarming.joining import survey, uncollected
 from harness.swarming.launching import launched
 from harness.swarming.link import listening
 from harness.swarming.sales import FOR_EACH_USER, Sales, scaled
-from harness.swarming.serving import served
+from harness.swarming.serving import served, speaks_contract
 from harness.swarming.watching import Watch
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ async def _started(trial: Trial) -> AsyncIterator[tuple[Running, Door, Auditor |
         if load.record:
             auditor = await stack.enter_async_context(audited(trial.database, trial.implementation, running))
         clients = min(load.users, _MOST_CLIENTS)
+        if not speaks_contract(running):
+            how = f"{trial.target} speaks no HTTP: a gateway in this process does what buyers ask for, on "
+            trial.tally.listen(Noticed(message=f"{how}{clients} sessions. Its speed is not the target's."))
         door = await stack.enter_async_context(
             served(running, trial.supports, clients=clients, timeout=timeout)
         )

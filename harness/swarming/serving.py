@@ -38,11 +38,16 @@ async def served(
     :param clients: how many operations may be under way at a time, where there is a gateway.
     :param timeout: seconds of the gateway for each of them.
     """
-    if getattr(running, "expose", None) is None:
+    if not speaks_contract(running):
         async with gateway(running, supports, clients=clients, timeout=timeout) as door:
             yield door
     else:
         yield _Own(running)
+
+
+def speaks_contract(running: Running) -> bool:
+    """Say whether buyers can ask a target itself, so that no gateway is needed."""
+    return getattr(running, "expose", None) is not None
 
 
 class _Own:
