@@ -18,7 +18,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, people, view
+from harness.laws._books import first_commit, needs_rows, people, view
 from harness.laws._calls import accounts, happens
 from harness.laws._law import Law
 from harness.model import Outcome, ReserveGroup
@@ -61,7 +61,10 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
             told = people(f"{names} ({what})" for names, (what, _) in faults.items())
             buyers = tuple(dict.fromkeys(name for names in faults for name in names.split(" + ")))
             message = f"{shown.told()}, but a group was not served whole: {told}."
-            yield shown.violation(LAW.name, message, buyers)
+            commit = first_commit(
+                (books.commit, any(_faults(mine, books, ticket, final=False))) for books in evidence.states
+            )
+            yield shown.violation(LAW.name, message, buyers, commit=commit)
 
 
 def _groups(evidence: Evidence) -> Mapping[tuple[str, frozenset[str]], _Group]:

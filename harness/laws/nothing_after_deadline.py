@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.laws._books import people, view
+from harness.laws._books import first_commit, people, view
 from harness.laws._law import Law
 from harness.model import Confirm, Hold, Outcome, Reserve, ReserveGroup
 
@@ -24,7 +24,8 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         if late:
             shown = view(evidence, ticket)
             message = f"{shown.told()}, but its sale had ended. Sold to: {people(late)}."
-            yield shown.violation(LAW.name, message, tuple(late))
+            commit = first_commit((books.commit, bool(books.of(ticket.name))) for books in evidence.states)
+            yield shown.violation(LAW.name, message, tuple(late), commit=commit)
 
 
 def _late(evidence: Evidence, ticket: TicketType) -> Iterator[str]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from harness.laws._books import needs_rows, people, view
+from harness.laws._books import first_commit, needs_rows, people, view
 from harness.laws._calls import accounts, happens
 from harness.laws._law import Law
 from harness.model import Confirm, JoinWaitlist
@@ -49,9 +49,11 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         if faults:
             shown = view(evidence, ticket, next(iter(faults.values()))[1])
             told = people(what for what, _ in faults.values())
-            yield shown.violation(
-                LAW.name, f"{shown.told()}, but the line was not kept: {told}.", tuple(faults)
+            commit = first_commit(
+                (books.commit, any(_passed_over(books, ticket, mine))) for books in evidence.states
             )
+            message = f"{shown.told()}, but the line was not kept: {told}."
+            yield shown.violation(LAW.name, message, tuple(faults), commit=commit)
 
 
 class _Waiter:
