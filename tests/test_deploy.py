@@ -153,7 +153,7 @@ def everything() -> list[Any]:
 def parsed(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return what ``oversell`` makes of a command line, contradictions refused, without running it."""
     assert words[0] == "oversell"
-    monkeypatch.setattr(swarm, "refuse_taken", lambda *_, **__: None)
+    monkeypatch.setattr(swarm, "listenable", lambda host, *_, **__: host)
     with PROGRAM.make_context("oversell", ["list"], obj=Session()) as top:
         made = PROGRAM.get_command(top, words[1])
         context = made.make_context(words[1], list(words[2:]), parent=top)

@@ -78,21 +78,25 @@ def addresses_of(host: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
-def refuse_taken(host: str, port: int | None, *, flags: tuple[str, str]) -> None:
-    """Refuse an address on which nothing can listen.
+def listenable(host: str, port: int | None, *, flags: tuple[str, str]) -> str:
+    """Return the address of a host on which Locust can listen.
 
     :param port: ``None``: any that is free.
     :param flags: what host and port are called on the command line.
-    :raises UsageError: when the host is none of this machine's, or the port is in use or not allowed.
+    :raises UsageError: when the host has no such address, it is none of this machine's, or the port is in use
+        or not allowed.
     """
-    family, kind, protocol, _, address = _resolved(host)[0]
-    with closing(socket.socket(family, kind, protocol)) as probe:
+    own = [str(entry[4][0]) for entry in _resolved(host) if entry[0] == socket.AF_INET]
+    if not own:
+        raise UsageError(f"Locust listens on IPv4, and {host} has no such address. Name one with {flags[0]}.")
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         # As servers do: what a connection of a moment ago left behind is no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address[0], port or 0, *address[2:]))
+            probe.bind((own[0], port or 0))
         except OSError as error:
             raise UsageError(_untakeable(host, port, flags, error)) from None
+    return own[0]
 
 
 def _untakeable(host: str, port: int | None, flags: tuple[str, str], error: OSError) -> str:

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli._gate import OUTPUT, PLACE, plan_of, run_gate
-from harness.cli._hosts import CONSENT, is_loopback, is_url, may_load, refuse_taken
+from harness.cli._hosts import CONSENT, is_loopback, is_url, listenable, may_load
 from harness.cli._loop import run_async
 from harness.cli._options import SETTINGS, settings
 from harness.cli._passed_on import refuse_ours, refuse_unknown
@@ -119,18 +119,18 @@ def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Load
         keep_going=chosen["keep_going"],
         workers=chosen["workers"] or 0,
         master=chosen["master"],
-        bind=chosen["bind"],
+        bind=_bind(chosen) if chosen["master"] else LoadSettings().bind,
         port=chosen["port"] if chosen["master"] else None,
         expect_workers=chosen["expect_workers"],
         expect_within=chosen["expect_within"],
         web=chosen["web"],
-        web_host=chosen["web_host"],
+        web_host=_web_host(chosen) if chosen["web"] else LoadSettings().web_host,
         web_port=chosen["web_port"],
         locustfile=chosen["locustfile"] and chosen["locustfile"].absolute(),
         locust_options=tuple(passed_on),
         may_load_host=may_load(chosen["target"], consent=chosen["consent"], elsewhere=chosen["master"]),
     )
-    _refuse_impossible(load, chosen["target"])
+    _refuse_impossible(load)
     return load
 
 
@@ -214,7 +214,7 @@ def _refuse_for_a_worker(chosen: dict[str, Any], given: frozenset[str]) -> None:
         )
 
 
-def _refuse_impossible(load: LoadSettings, target: str) -> None:
+def _refuse_impossible(load: LoadSettings) -> None:
     from harness.load.plan import Shape
 
     if load.spawn_rate is not None:
@@ -231,22 +231,26 @@ def _refuse_impossible(load: LoadSettings, target: str) -> None:
     processes = load.expect_workers if load.master else load.workers
     if processes > load.users:
         raise UsageError(f"{load.users} users cannot be shared out among {processes} workers. Raise --users.")
-    if load.master:
-        refuse_taken(load.bind, load.port, flags=("--bind", "--port"))
-        _refuse_unreachable(load.bind, target)
-    if load.web:
-        refuse_taken(load.web_host, load.web_port, flags=("--web-host", "--web-port"))
 
 
-def _refuse_unreachable(bind: str, target: str) -> None:
-    """Refuse workers of other machines where only this machine can reach the target."""
-    from harness.cli._hosts import addresses_of
+def _bind(chosen: dict[str, Any]) -> str:
+    """Return the address on which a master listens.
 
-    if not is_url(target) and not all(map(is_loopback, addresses_of(bind))):
+    Workers of other machines are refused where only this machine can reach the target.
+    """
+    address = listenable(chosen["bind"], chosen["port"], flags=("--bind", "--port"))
+    if not is_loopback(address) and not is_url(chosen["target"]):
         raise UsageError(
-            f"With --bind {bind} workers come from other machines, and none of those can reach --target "
-            f"{target}, which is served on 127.0.0.1 of this one. Name a service by http://HOST:PORT."
+            f"With --bind {chosen['bind']} workers come from other machines, and none of those can reach "
+            f"--target {chosen['target']}, which is served on 127.0.0.1 of this one. Name a service by "
+            "http://HOST:PORT."
         )
+    return address
+
+
+def _web_host(chosen: dict[str, Any]) -> str:
+    """Return the address on which Locust's page is served."""
+    return listenable(chosen["web_host"], chosen["web_port"], flags=("--web-host", "--web-port"))
 
 
 def _be_worker(chosen: dict[str, Any], passed_on: Sequence[str]) -> int:

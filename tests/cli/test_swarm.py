@@ -113,6 +113,7 @@ def test_a_master_says_where_and_for_whom_it_waits() -> None:
     assert (made.master, made.bind, made.port) == (True, "127.0.0.1", 5557)
     assert (made.expect_workers, made.expect_within) == (4, 90)
     assert load("--master", "--port", "6001").port == 6001
+    assert load("--master", "--bind", "localhost").bind == "127.0.0.1", "Locust binds to addresses only"
 
 
 def test_environment_and_file_are_heard(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +214,8 @@ def test_a_value_that_is_none_is_refused(
         ),
         (["--master", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine"),
         (["--master", "--bind", "no.such.host.invalid"], "cannot be resolved"),
+        (["--master", "--bind", "::1"], "Locust listens on IPv4"),
+        (["--web", "--web-host", "::1"], "Locust listens on IPv4"),
         (["--quiet", "--verbose"], "Choose one of --quiet and --verbose"),
         (["--", "--users", "5"], "Use that, before --"),
         (["--", "-u", "5"], "oversell's --users"),
@@ -233,6 +236,9 @@ def test_what_cannot_be_meant_together_is_refused(
 def test_a_port_in_use_is_refused(taken: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Two masters on one port, or a page where there is one already."""
     assert f"Port {taken} on 127.0.0.1 is in use" in refusal(capsys, "--master", "--port", str(taken))
+    assert f"Port {taken} on localhost is in use" in refusal(
+        capsys, "--master", "--bind", "localhost", "--port", str(taken)
+    )
     line = refusal(capsys, "--web", "--web-port", str(taken))
     assert f"Port {taken} on 127.0.0.1 is in use" in line
     assert "--web-port" in line
@@ -568,3 +574,5 @@ def test_the_gate_has_a_short_swarm(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     (check,) = json.loads(done.stdout)["checks"]
     assert (check["engine"], check["audit"]) == ("swarm", "every commit")
+    assert check["load"]["users"] == 20
+    assert "specimen:atomic speaks no HTTP: a gateway in this process" in done.stderr
