@@ -22,6 +22,7 @@ from harness.cli._commands import PROGRAM
 from harness.cli._options import SETTINGS
 from harness.cli._policy import Session
 from harness.errors import UsageError
+from harness.load.plan import Shape
 from harness.service import __main__ as service
 
 if TYPE_CHECKING:
@@ -327,3 +328,22 @@ def test_every_flag_has_its_place_on_the_page() -> None:
     flags = {option.opts[-1] for option in swarm.COMMAND.params if isinstance(option, click.Option)}
     elsewhere = {f"--{name}" for name in ("image", "seed", "scenarios", "color", "verbose", "law")}
     assert sorted(flag for flag in flags - elsewhere if flag not in page) == []
+
+
+@pytest.mark.parametrize("page", ["swarm.md", "behaviours.md"])
+def test_every_link_on_the_pages_leads_somewhere(page: str) -> None:
+    """To a file of this repository, and to a heading in it where one is named."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        name, _, anchor = link.partition("#")
+        file = (ROOT / "docs" / name).resolve() if name else ROOT / "docs" / page
+        assert file.is_file(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}, link
+
+
+def test_every_shape_is_on_the_page() -> None:
+    """The table of shapes is not made from the code, and has what there is."""
+    shown = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert set(Shape) == set(shown) & set(Shape)

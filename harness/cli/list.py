@@ -1,4 +1,4 @@
-"""List what there is to choose from: scenarios, engines, laws, specimens, targets, reports."""
+"""List what there is to choose from: scenarios, engines, behaviours, laws, specimens, targets, reports."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 _PACKAGES = {
     "engines": ("engines",),
+    "behaviours": ("load", "behaviours"),
     "laws": ("laws",),
     "specimens": ("specimens",),
     "reports": ("reporting", "reporters"),
 }
-KINDS = ("scenarios", "engines", "laws", "specimens", "targets", "reports")
+KINDS = ("scenarios", "engines", "behaviours", "laws", "specimens", "targets", "reports")
 
 
 @click.command("list", help=__doc__)

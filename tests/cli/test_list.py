@@ -14,6 +14,7 @@ from harness.cli._commands import PROGRAM
 from harness.cli.list import KINDS, names_of
 from harness.engines import ENGINES
 from harness.laws import LAWS
+from harness.load.behaviour import BEHAVIOURS
 from harness.reporting import REPORTERS
 from harness.specimens import SPECIMENS
 from tests.cli.commandline import environment
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("kind", "catalogue"),
-    [("engines", ENGINES), ("laws", LAWS), ("reports", REPORTERS), ("specimens", SPECIMENS)],
+    [
+        ("behaviours", BEHAVIOURS),
+        ("engines", ENGINES),
+        ("laws", LAWS),
+        ("reports", REPORTERS),
+        ("specimens", SPECIMENS),
+    ],
 )
 def test_the_list_names_what_the_catalogue_holds(kind: str, catalogue: Catalogue[Named]) -> None:
     """Names are read off the files, without importing them, and are those that can be chosen."""
@@ -50,10 +57,12 @@ def test_the_list_as_a_document(
     assert [law["name"] for law in document["laws"]] == list(LAWS.entries)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["list", "laws"], ["list", "scenarios"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["check", "--help"], ["swarm", "--help"], ["list", "laws"], ["list", "scenarios"]]
+)
 def test_help_and_lists_load_nothing_heavy(words: list[str]) -> None:
     """What answers at once does not import drivers, servers or renderers first."""
-    heavy = {"asyncpg", "litestar", "rich", "uvicorn", "testcontainers", "hypothesis"}
+    heavy = {"asyncpg", "gevent", "locust", "litestar", "rich", "uvicorn", "testcontainers", "hypothesis"}
     run = f"import sys; from harness.cli import main; main({words!r})"
     code = f"{run}; sys.exit(str({heavy!r}.intersection(sys.modules)))"
     done = subprocess.run(
