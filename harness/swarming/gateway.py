@@ -186,6 +186,7 @@ async def _serving(served: Gateway, listener: socket.socket) -> AsyncIterator[No
     config = uvicorn.Config(
         served,
         interface="asgi3",
+        proxy_headers=False,
         ws="none",
         lifespan="off",
         log_config=None,
