@@ -277,7 +277,7 @@ async def _begin(
             await _require_columns(db, wanted)
             if not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 raise AuditUnavailableError("another audit is reading the log of this database")
-            await _require_right(db)
+            await _require_logical(db)
             await db.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
             await db.execute("SET synchronous_commit = on")
             await _remove_forgotten(db)
@@ -314,8 +314,8 @@ async def _require_columns(db: asyncpg.Connection, wanted: Mapping[str, Sequence
             )
 
 
-async def _require_right(db: asyncpg.Connection) -> None:
-    """Refuse before anything is changed where the slot could not be made anyway.
+async def _require_logical(db: asyncpg.Connection) -> None:
+    """Refuse before anything is changed where no right would help.
 
     :raises AuditUnavailableError: with what is missing.
     """
@@ -324,10 +324,6 @@ async def _require_right(db: asyncpg.Connection) -> None:
         raise AuditUnavailableError(
             f"the log of this database cannot be read: wal_level is {level}."
             " Start Postgres with wal_level = logical."
-        )
-    if not await db.fetchval("SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user"):
-        raise AuditUnavailableError(
-            "the log of this database cannot be read: the user needs REPLICATION and must own the tables"
         )
 
 

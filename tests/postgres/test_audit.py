@@ -468,9 +468,10 @@ async def test_a_user_needs_the_right_to_replicate(own: OwnServer) -> None:
         "ALTER TABLE tickets OWNER TO owner; ALTER TABLE rsvps OWNER TO owner"
     )
     url = own.as_user("owner", "secret")
-    with pytest.raises(AuditUnavailableError, match="the user needs REPLICATION"):
+    with pytest.raises(AuditUnavailableError, match="The user needs REPLICATION"):
         async with auditing(url, WANTED):
             pass
+    assert set((await identities(connection)).values()) == {"d"}
     await connection.execute("ALTER ROLE owner REPLICATION")
     async with auditing(url, WANTED) as audit:
         await connection.execute("INSERT INTO rsvps (who) VALUES ('ada')")
