@@ -28,7 +28,8 @@ class Shop:
     url: str = ""
     asked: list[Operation] = field(default_factory=list)
     broken: str = ""
-    """``closes``: a request is done and the connection closed; ``fails``: 500; ``cuts``: half an answer."""
+    """``closes``: a request is done and the connection closed; ``fails``: 500; ``cuts``: half an answer;
+    ``leaves``: the connection is closed after the answer, which does not say so."""
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set nothing is answered. Set at first."""
     withheld: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -114,5 +115,6 @@ async def _serve_one(shop: Shop, reader: asyncio.StreamReader, writer: asyncio.S
         writer.write(answer[:-3])
         return False
     writer.write(answer)
-    await writer.drain()
-    return True
+    if shop.broken != "leaves":
+        await writer.drain()
+    return shop.broken != "leaves"

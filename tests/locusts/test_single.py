@@ -131,6 +131,16 @@ async def test_what_is_not_answered_is_unknown(tmp_path: Path, broken: str) -> N
         assert engine.of(Stats)[-1].failures == len(unknown)
 
 
+async def test_a_connection_that_was_left_is_not_used(tmp_path: Path) -> None:
+    """A server may close what is idle. That is seen before anything is sent, which would be lost."""
+    async with loaded(tmp_path, users=1, wait=(0.05, 0.05)) as (shop, engine, process):
+        shop.broken = "leaves"
+        await engine.until_recorded(20)
+        await stopped(engine, process)
+        assert shop.connections >= 20
+        assert all(call.completed is not None for _, call in engine.calls)
+
+
 async def test_who_does_not_answer_in_time_is_not_waited_for(tmp_path: Path) -> None:
     """After the time-out of the plan the outcome is unknown, and the connection is given up."""
     async with loaded(tmp_path, "--exit-code-on-error", "0", timeout=0.3, users=1) as (shop, engine, process):

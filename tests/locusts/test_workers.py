@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.load.messages import Chunk, Ended, Hello, Stop, Trouble, Workers
+from harness.load.messages import Chunk, Ended, Hello, Stats, Stop, Trouble, Workers
 from harness.load.plan import Sale
 from harness.model import Outcome
 from tests.locusts.engine import Engine, is_complete, listening, plan_for
@@ -75,6 +75,45 @@ async def test_the_run_time_ends_it_as_well(tmp_path: Path) -> None:
         assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
         assert is_complete(engine)
         assert len(engine.of(Ended)) == 2
+
+
+async def test_workers_are_waited_for(tmp_path: Path) -> None:
+    """While their buyers wait for answers the master goes on listening, longer than Locust would."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url) as (master, workers),
+    ):
+        await engine.until_recorded(50)
+        shop.silent.clear()
+        for _ in range(4):
+            await shop.withheld.acquire()
+        engine.say(Stop("seen enough"))
+        await engine.until(Stats, len(engine.of(Stats)) + 4)
+        shop.silent.set()
+        assert await master.ends() == 0
+        assert [await worker.ends() for worker in workers] == [0, 0]
+        await engine.until_closed()
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert len(engine.of(Ended)) == 2
+        assert is_complete(engine)
+
+
+async def test_the_last_worker_to_go_says_all_it_knows(tmp_path: Path) -> None:
+    """Locust stops the master as soon as it is gone."""
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url, workers=1) as (master, workers),
+    ):
+        await engine.until_recorded(100)
+        workers[0].signal(signal.SIGINT)
+        assert await workers[0].ends() == 0
+        assert await master.ends() == 0
+        await engine.until_closed()
+        assert len(engine.of(Ended)) == 1
+        assert is_complete(engine)
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
 
 
 async def test_a_killed_worker_is_seen(tmp_path: Path) -> None:
