@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 SUFFIX = ".records"
 
 
+def called(worker: str) -> str:
+    """Return what a process that records is called in what we say of it."""
+    return f"the worker {worker}" if worker else "the Locust process"
+
+
 class HistoryLostError(InconclusiveError):
     """Part of the history could not be kept, or never came."""
 
@@ -55,7 +60,7 @@ class Gatherer:
         file = self._of(chunk.worker)
         if chunk.number > file.chunks:
             raise HistoryLostError(
-                f"chunk {file.chunks} of the worker {chunk.worker} never came, {chunk.number} did"
+                f"chunk {file.chunks} of {called(chunk.worker)} never came, {chunk.number} did"
             )
         if chunk.number == file.chunks:
             await self._append(file, to_frame(chunk))

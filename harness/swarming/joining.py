@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.load.messages import LENGTH, Chunk, Ended, NoMessageError, from_body, length_of
 from harness.load.records import NoRecordError, call_of, rows
-from harness.swarming.gathering import SUFFIX
+from harness.swarming.gathering import SUFFIX, called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def _look(path: Path, found: Survey) -> str | None:
     try:
         with path.open("rb") as file:
             for message in _messages(file):
-                worker = f"the worker {message.worker}"
+                worker = called(message.worker)
                 if isinstance(message, Ended):
                     ended = message
                     continue

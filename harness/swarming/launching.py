@@ -87,17 +87,17 @@ class Process:
         return await self._process.wait()
 
     def said(self) -> str:
-        """Return the last line that says why it ended, of what it printed."""
+        """Return the last line that speaks of an error, of what it printed; else its last."""
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line or "Error" in line or "error:" in line]
         return (errors or lines or ["it said nothing"])[-1][:300]
 
     def ended(self) -> str:
-        """Say in words how it ended."""
+        """Say in words how it ended, and why, as far as it could say so."""
         code = self.code
         if code is not None and code < 0:
             return f"was ended by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+        return f"ended with exit code {code}: {self.said()}"
 
     async def end(self) -> bool:
         """End it, politely at first; say whether it had to be killed."""

@@ -127,7 +127,7 @@ class Watch:
     def _look_at_processes(self) -> None:
         for process in self.locusts.workers:
             if process.code:
-                self._doubt(f"{process.name} {process.ended()}: {process.said()}")
+                self._doubt(f"{process.name} {process.ended()}")
 
     def _look_at_answers(self) -> None:
         """Notice that the target is gone, or that nobody ever came."""
@@ -173,7 +173,7 @@ class Watch:
         if code is None:
             self._doubt(f"{process.name} did not end by itself, and was killed")
         elif code:
-            self._doubt(f"{process.name} {process.ended()}: {process.said()}")
+            self._doubt(f"{process.name} {process.ended()}")
 
     async def _stop(self, reason: str) -> None:
         if self._stopped_at is None:
