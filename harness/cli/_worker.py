@@ -54,7 +54,8 @@ async def work(
         try:
             for _ in range(processes):
                 started.append(await _start(command))
-                reaper.watch_process_group(started[-1].pid)
+                # If this process is killed they are too: one that was asked to go would look in order.
+                reaper.watch_process_group(started[-1].pid, stop=signal.SIGKILL)
             codes = await asyncio.gather(*(process.wait() for process in started))
         finally:
             await asyncio.gather(*map(_end, started))

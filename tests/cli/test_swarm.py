@@ -453,7 +453,7 @@ def test_locusts_page_is_served_until_somebody_interrupts(folder: Path) -> None:
     """Ctrl-C once: exit code 3, what was gathered is kept and judged, and nothing is left running."""
     port = free_port()
     words = ("--target", "service", "--run-time", "10m", "--workers", "1", "--web", "--web-port", str(port))
-    with running(folder, *FEW, *words, seen=" requests/s") as (process, mark):
+    with running(folder, *FEW, *words, seen=", 20 users") as (process, mark):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
             assert page.status == 200
             assert "Locust" in page.read().decode()
@@ -471,7 +471,7 @@ def test_locusts_page_is_served_until_somebody_interrupts(folder: Path) -> None:
 def test_interrupted_twice_nothing_is_left_running(folder: Path) -> None:
     """Whatever it was doing: exit code 3, a document, what was recorded, and soon no process."""
     words = ("--target", "service", "--run-time", "10m", "--workers", "1")
-    with running(folder, *FEW, *words, seen=" requests/s") as (process, mark):
+    with running(folder, *FEW, *words, seen=", 20 users") as (process, mark):
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         said = ended(process)
@@ -534,7 +534,7 @@ def test_a_worker_that_lost_its_master_says_so(folder: Path) -> None:
     with subprocess.Popen(
         [*OVERSELL, "swarm", *at_worker], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
     ) as worker:
-        with running(folder, *FEW, *master, seen=" requests/s") as (process, mark):
+        with running(folder, *FEW, *master, seen=", 20 users") as (process, mark):
             for pid, command in carrying(mark).items():
                 if "--master" in command:
                     os.kill(pid, signal.SIGKILL)
@@ -543,6 +543,25 @@ def test_a_worker_that_lost_its_master_says_so(folder: Path) -> None:
     assert worker.returncode == 3, said
     assert "The master is lost" in said
     assert "oversell: inconclusive: 1 of 1 workers lost the master" in said
+
+
+def test_a_killed_worker_leaves_it_open_and_nothing_running(folder: Path) -> None:
+    """SIGKILL to the command of a worker: its Locust goes with it, and the master's verdict is no pass."""
+    port = str(free_port())
+    (folder / "worker").mkdir()
+    master = ("--target", "service", "--run-time", "10m", "--master", "--port", port)
+    at_worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    with (
+        running(folder, *FEW, *master, seen="checks") as (process, _),
+        running(folder / "worker", *at_worker, seen="Starting Locust") as (worker, mark),
+    ):
+        assert process.stdout is not None
+        assert any(", 20 users" in line for line in process.stdout)
+        worker.kill()
+        processes_end(mark)
+        said = ended(process)
+        assert process.returncode == 3, said
+    assert any("the worker" in reason for reason in document(folder)["reasons"])
 
 
 def test_a_locustfile_of_ones_own_with_options_of_its_own(folder: Path) -> None:
