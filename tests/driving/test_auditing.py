@@ -487,6 +487,33 @@ async def test_a_burst_judges_every_commit_of_the_shipped_functions(server: Serv
     assert check.commits_audited == check.outcomes["accepted"]
 
 
+@pytest.mark.parametrize(
+    ("target", "scenario"),
+    [
+        ("sql", "holds_race"),
+        ("sql", "waiting_in_line"),
+        ("sql", "capacity_raised_for_the_line"),
+        ("service", "cancel_and_resell"),
+        ("specimen:box_office", "waitlist_promotion"),
+        ("specimen:box_office", "expired_holds_resell"),
+        ("specimen:hold_as_status", "confirm_races_release"),
+        ("specimen:waiting_line", "waitlist_promotion"),
+        ("specimen:seat_pool", "cancel_and_resell"),
+        ("specimen:sharded_counter", "rush"),
+        ("specimen:guarded_update", "rush"),
+    ],
+)
+async def test_what_the_tables_tell_is_what_the_books_show(
+    target: str, scenario: str, server: Server, tmp_path: Path
+) -> None:
+    """Nothing right is accused in between, and nothing has to be looked at beside the log."""
+    async with judge_of(server, resolve(target), tmp_path) as judge:
+        check = await judge.check(shipped(scenario), rounds=2)
+    assert (check.verdict, check.reasons, check.violations) == (Verdict.SAFE, (), ())
+    assert check.audit == "every commit"
+    assert check.states_audited == check.commits_audited + check.runs
+
+
 async def test_a_burst_whose_audit_ends_is_inconclusive(server: Server, tmp_path: Path) -> None:
     """Never safe: commits were made that nobody looked at."""
     target = SPECIMENS.get("guarded_update").target

@@ -199,3 +199,73 @@ def test_a_ledger_that_names_nothing_or_a_table_twice_is_refused() -> None:
         Ledger()
     with pytest.raises(ValueError, match="named twice"):
         Ledger(rows=(RSVPS, RSVPS))
+
+
+def test_a_target_may_count_what_it_sold_itself() -> None:
+    """That count stands beside the rows, and is no substitute for them unless there are none."""
+    table = StockTable(table="public.tickets", ticket="id", remaining="left", capacity="size", sold="sold")
+    row = ("7", "1", "9", "2")
+    for rows, sold in (((RSVPS,), 9), ((), 9)):
+        replica = Replica(Ledger(stock=(table,), rows=rows))
+        replica.take(transaction(inserted("public.tickets", *row)))
+        (stock,) = replica.books(ON_SALE).stock
+        assert (stock.remaining, stock.sold) == (1, sold)
+        assert replica.sold(replica.accounts["7"]) == (0 if rows else 9)
+
+
+def test_of_too_many_rows_only_the_totals_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with what is sold, and what is sold is still known to the unit."""
+    monkeypatch.setattr("harness.driving.replica.MOST_ROWS", 3)
+    books = replica()
+    books.take(OPENING)
+    rows = [("7", f"buyer-{number}", "2", "confirmed", f"r{number}", None) for number in range(5)]
+    books.take(transaction(*(inserted("public.rsvps", *row) for row in rows)))
+    assert books.replica.accounts["7"].rows is None
+    assert books.books().entries is None
+    assert books.books().stock[0].sold == 10
+    books.take(transaction(deleted("public.rsvps", *rows[0]), updated("public.rsvps", rows[1], ADA)))
+    assert books.books().stock[0].sold == 7
+
+
+def test_ticket_types_that_nobody_asks_about_are_forgotten_in_time() -> None:
+    """The oldest first, and never one that is followed."""
+    replica = Replica(Ledger(stock=(TICKETS,)))
+    replica.follow(["7"])
+    replica.take(OPENING)
+    for number in range(100, 400):
+        replica.take(transaction(inserted("public.tickets", str(number), "1", "1")))
+    assert len(replica.accounts) == 201
+    assert "7" in replica.accounts
+    assert "100" not in replica.accounts
+    replica.forget(["7"])
+    assert "7" not in replica.accounts
+
+
+def test_a_row_that_was_there_before_anybody_looked_never_counted() -> None:
+    """Nor is it missed when it goes."""
+    books = replica()
+    books.take(OPENING)
+    books.take(transaction(deleted("public.rsvps", *ADA)))
+    assert books.replica.accounts["7"].units == 0
+
+
+def test_what_a_commit_changed_is_told_row_by_row() -> None:
+    """Of the ticket types that are asked about, and not without end."""
+    books = replica()
+    books.take(OPENING)
+    change = transaction(
+        updated("public.tickets", None, ("7", "1", "2")),
+        updated("public.rsvps", ("7", "ada", "1", "cart", "r1", None), ADA),
+        inserted("public.rsvps", "9", "ben", "1", "confirmed", "r2", None),
+    )
+    books.take(change)
+    assert books.replica.told(change, {"7": "general"}) == (
+        "public.tickets general: remaining 2 -> 1",
+        "public.rsvps general: ada, 1 held -> 1 sold",
+    )
+    many = transaction(
+        *(inserted("public.rsvps", "7", f"b{n}", "1", "confirmed", f"b{n}", None) for n in range(20))
+    )
+    books.take(many)
+    *lines, last = books.replica.told(many, {"7": "general"})
+    assert (len(lines), last) == (8, "and 12 more")
