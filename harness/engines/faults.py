@@ -36,6 +36,8 @@ _SHRINKING = 1.0
 """Seconds for making a failure small and running it again."""
 _PAIRS = 40
 """Pairs of faults for each scenario."""
+_PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
+"""Of several laws broken in one run, the one that says best what it costs."""
 _SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
 """What breaks second in a pair."""
 
@@ -159,8 +161,9 @@ class _Table:
         evidence = performance.evidence
         if not tally.add_broken(evidence, told(injections, scenario, theatre.faults)):
             return Mark.HELD
-        for law in dict.fromkeys(violation.law for violation in tally.judge(evidence).violations):
-            await self._found(theatre, law, Broken(scenario, injections, performance))
+        broken = [violation.law for violation in tally.judge(evidence).violations]
+        plainest = min(broken, key=lambda law: _PLAINEST.index(law) if law in _PLAINEST else len(_PLAINEST))
+        await self._found(theatre, plainest, Broken(scenario, injections, performance))
         return Mark.VIOLATED
 
     async def _found(self, theatre: Theatre, law: str, broken: Broken) -> None:

@@ -35,11 +35,12 @@ class Clean:
 def cells(clean: Clean, faults: Mapping[str, Fault], ground: Ground) -> list[Injection]:
     """Return every fault at every step of the clean runs at which there is such a fault.
 
-    Step by step, and at each in the order of the columns; those that take their time come after all others.
+    Those that have the first turn at all steps; then step by step, and at each in the order of the columns;
+    at last, likewise, what costs much.
     """
     possible = [fault for fault in faults.values() if fault.impossible(ground) is None]
     found = [
-        (fault.slow, fault.keyed, place, column, injection_of(request, step, fault.name))
+        (fault.turn, fault.keyed, place, column, injection_of(request, step, fault.name))
         for column, fault in enumerate(possible)
         for place, (request, step) in enumerate(clean.steps(fault))
     ]

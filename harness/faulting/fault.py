@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from harness.faulting.steps import in_short
@@ -77,6 +78,17 @@ _NOTICED = 0.01
 """Seconds in which a server notices that a client has gone."""
 
 
+class Turn(IntEnum):
+    """When a fault has its turn."""
+
+    FIRST = auto()
+    """At every step before anything else is fired: it costs little with a right target, and shows much."""
+    MIDDLE = auto()
+    """At each step in the order of the columns."""
+    LAST = auto()
+    """At every step once everything else was fired: it costs much."""
+
+
 class Fault(Protocol):
     """Something that breaks."""
 
@@ -85,8 +97,8 @@ class Fault(Protocol):
         """What the table calls it."""
 
     @property
-    def slow(self) -> bool:
-        """It takes its time; then it is fired after all others."""
+    def turn(self) -> Turn:
+        """When it is fired, where the time may not do for all."""
 
     @property
     def keyed(self) -> bool:

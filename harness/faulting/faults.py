@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.faulting.fault import Turn
 from harness.model import Cancel, Feature
 from harness.wire import CUT, CUT_AFTER, PROCEED, Decision, Kind, fail_after, refuse
 
@@ -31,7 +32,7 @@ class WireFault:
     """With ``{}`` for the statement."""
     lies: bool = False
     """The client is told of an error that was none."""
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # the wire is everybody's
@@ -57,7 +58,7 @@ class Terminated:
     """Postgres ends the session's backend, as an administrator or a failover does."""
 
     name: str = "backend terminated"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # we are allowed to
@@ -85,7 +86,7 @@ class Stalled:
     """The step stands still for longer than its locks or holds last; the client waits, and it goes on."""
 
     name: str = "stands still"
-    slow: bool = True
+    turn: Turn = Turn.FIRST
     keyed: bool = False
     gives_up: bool = False
     """The client has given up by then."""
@@ -121,7 +122,7 @@ class Gone:
     """The client goes away without waiting; what it asked for goes on by itself."""
 
     name: str = "client gone"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may leave
@@ -148,7 +149,7 @@ class Killed:
     """Whoever serves the request dies, and its connections break: no compensation runs, no retry."""
 
     name: str = "killed"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
@@ -176,7 +177,7 @@ class Retried:
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
@@ -210,7 +211,7 @@ class Twice:
     """The client sends the same request once more while the first stands at the step: a second click."""
 
     name: str = "sent twice"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may click twice
@@ -236,7 +237,7 @@ class CancelsMeanwhile:
     """The client cancels while it still buys."""
 
     name: str = "cancels while buying"
-    slow: bool = False
+    turn: Turn = Turn.MIDDLE
     keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
@@ -344,7 +345,7 @@ FAULTS: tuple[Fault, ...] = (
     Retried(name="client retries, same key", keyed=True),
     Twice(),
     CancelsMeanwhile(),
-    Stalled(name="answer too late", gives_up=True),
+    Stalled(name="answer too late", gives_up=True, turn=Turn.MIDDLE),
     Stalled(),
 )
-"""In the order in which they are fired."""
+"""In the order of the columns."""

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from harness.driving.gate import OpenGate
 from harness.driving.program import Recorder, ask, no_answer
 from harness.faulting.fault import Situation
+from harness.faulting.mortal import Mortal
 from harness.faulting.saboteur import Saboteur
 from harness.faulting.settling import settle
 from harness.faulting.steps import Request, RequestId
 from harness.model import Answer, Call, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from harness.exploring.stage import Stage
     from harness.faulting.fault import Fault, Ground
     from harness.faulting.steps import SeenStep
     from harness.faulting.watch import Watch
-    from harness.model import Books, Client, Evidence, Gate, Injection, Operation, Program, Scenario
+    from harness.model import Books, Client, Evidence, Injection, Operation, Program, Scenario
     from harness.wire import Decision
+
+T = TypeVar("T")
 
 _SPARE = 1000
 """Places of clients that send what somebody else sends again."""
@@ -65,6 +67,8 @@ class Theatre:
     faults: Mapping[str, Fault]
     watch: Watch
     background: set[str] = field(default_factory=set)
+    dead: list[Request] = field(default_factory=list)
+    """Requests whose server died: they hang until nothing is judged any more."""
 
     async def listen(self) -> None:
         """Let nobody do anything for a moment: what arrives is the application's own."""
@@ -86,7 +90,7 @@ class Theatre:
         async with self.stage.proxy.controlled(run.saboteur):
             await run.all_phases()
             evidence, spent = await settle(self, scenario, sale, run.recorder, faulty=bool(injections))
-        await run.bury()
+        self.dead += [request for request in run.dead if request.task is not None]
         if evidence.afterwards is not None:
             unanswered = tuple(dict.fromkeys(run.unanswered))
             evidence = replace(evidence, afterwards=replace(evidence.afterwards, unanswered=unanswered))
@@ -98,6 +102,15 @@ class Theatre:
             unjudged=run.unjudged,
             spent=spent or bool(run.unanswered),
         )
+
+    async def bury(self) -> None:
+        """Let those who died clean up after themselves, now that nobody looks any more."""
+        dead, self.dead = self.dead, []
+        tasks = [request.task for request in dead if request.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LINGERING)
 
     def _saboteur(
         self,
@@ -129,55 +142,6 @@ async def _nobody(_injection: Injection, _request: Request, _step: SeenStep) -> 
 
 
 @dataclass(slots=True)
-class _Mortal:
-    """A client that can die in the middle of a request: then nothing of it is gone on with."""
-
-    client: Client
-    request: Request
-    performing: _Performing | None = None
-
-    async def perform(self, sale: Any, operation: Operation, gate: Gate) -> Answer:
-        self.performing = _Performing(self.client.perform(sale, operation, gate), self.request)
-        return await self.performing
-
-    async def close(self) -> None:
-        await self.client.close()
-
-    def abandon(self) -> None:
-        self.client.abandon()
-
-    def bury(self) -> None:
-        """Throw away what is left: what cleans up at once may, and nobody waits for anything more."""
-        if self.performing is not None:
-            with contextlib.suppress(Exception):
-                self.performing.coroutine.close()
-
-
-@dataclass(slots=True)
-class _Performing:
-    """Awaits a coroutine, until whoever runs it dies."""
-
-    coroutine: Coroutine[Any, Any, Answer]
-    request: Request
-
-    def __await__(self) -> Generator[Any, Any, Answer]:
-        go_on: Callable[[], Any] = functools.partial(self.coroutine.send, None)
-        while True:
-            try:
-                waited_for = go_on()
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            try:
-                yield waited_for
-                go_on = functools.partial(self.coroutine.send, None)
-            except BaseException as error:  # it is the coroutine's, whatever it is
-                go_on = functools.partial(self.coroutine.throw, error)
-            if self.request.dead:
-                yield from asyncio.get_running_loop().create_future().__await__()
-
-
-@dataclass(slots=True)
 class _Run:
     """One run under way."""
 
@@ -196,7 +160,8 @@ class _Run:
     _phase: int = 0
     _beside: list[asyncio.Task[None]] = field(default_factory=list)
     """What a fault set going, and may still be going on."""
-    _mortals: list[_Mortal] = field(default_factory=list)
+    dead: list[Request] = field(default_factory=list)
+    """Those whose server died, and whose task hangs for ever."""
     _lingering: list[asyncio.Task[Answer]] = field(default_factory=list)
     _clients: dict[Request, tuple[int, Client]] = field(default_factory=dict)
 
@@ -212,14 +177,6 @@ class _Run:
             for task in (*self._beside, *self._lingering):
                 task.cancel()
             await asyncio.gather(*self._beside, *self._lingering, return_exceptions=True)
-
-    async def bury(self) -> None:
-        """Throw away those who died."""
-        for mortal in self._mortals:
-            if mortal.request.task is not None and not mortal.request.task.done():
-                mortal.request.task.cancel()
-                await asyncio.wait({mortal.request.task}, timeout=1)
-            mortal.bury()
 
     async def fire(self, injection: Injection, request: Request, step: SeenStep) -> Decision:
         """Fire a fault at a step that has come."""
@@ -240,11 +197,15 @@ class _Run:
 
     async def _books(self) -> Books:
         """Read the books while a request stands still."""
-        self.saboteur.ours = True
+        return await self._as_ours(self.theatre.stage.running.books(self.sale))
+
+    async def _as_ours(self, doing: Awaitable[T]) -> T:
+        """Do something that belongs to no request."""
+        self.saboteur.ours += 1
         try:
-            return await self.theatre.stage.running.books(self.sale)
+            return await doing
         finally:
-            self.saboteur.ours = False
+            self.saboteur.ours -= 1
 
     # Programs.
 
@@ -318,23 +279,21 @@ class _Run:
     async def _send(self, place: int, identity: RequestId, operation: Operation) -> tuple[Request, Call]:
         """Send one request, and record what came back, or that nobody waited for it."""
         stage = self.theatre.stage
-        under_way, self.saboteur.requests = self.saboteur.requests, []
-        client = await stage.client(place)
+        client = await self._as_ours(stage.client(place))
         request = Request(identity, operation)
         if self.keyed:
             key = self._keys.setdefault(replace(identity, attempt=0), uuid4().hex)
             client.use_key(key)  # type: ignore[attr-defined]  # such a fault is for targets whose clients can
-        self.saboteur.requests = [*under_way, request]
+        self.saboteur.requests.append(request)
         self._clients[request] = place, client
-        mortal = _Mortal(client, request)
         gate, begun = OpenGate(), time.monotonic_ns()
-        request.task = asyncio.create_task(ask(mortal, self.sale, operation, gate))
+        request.task = asyncio.create_task(ask(Mortal(client, request), self.sale, operation, gate))
         answer = await self._answer(request, request.task)
         self._record(request, answer, begun if gate.passed_at is None else gate.passed_at)
         if self.keyed:
             client.use_key(None)  # type: ignore[attr-defined]  # as above
-        await self._after(place, request, mortal)
-        self.saboteur.requests = [each for each in self.saboteur.requests if each is not request]
+        await self._after(place, request, client)
+        self.saboteur.requests.remove(request)
         return request, self.recorder.calls[-1]
 
     async def _answer(self, request: Request, task: asyncio.Task[Answer]) -> Answer:
@@ -367,19 +326,19 @@ class _Run:
         )
         self.recorder.record(call)
 
-    async def _after(self, place: int, request: Request, mortal: _Mortal) -> None:
+    async def _after(self, place: int, request: Request, client: Client) -> None:
         """Wait for what goes on without the client; a broken connection is not used again."""
         task = request.task
         assert task is not None  # noqa: S101  # it was made with the request
         if request.hung:
             await self._hung(request)
         if request.dead:
-            self._mortals.append(mortal)
-            mortal.client.abandon()
+            self.dead.append(request)
+            client.abandon()
         elif not task.done():
             await asyncio.wait({task}, timeout=0 if request.hung else _LINGERING)
             if not task.done():
-                mortal.client.abandon()
+                client.abandon()
                 task.cancel()
                 await asyncio.wait({task}, timeout=1)
         if request.broken:
@@ -387,7 +346,7 @@ class _Run:
             await self._at_rest()
         if request.broken or task.done() is False or task.cancelled() or self._unknown(task):
             with contextlib.suppress(Exception):
-                mortal.client.abandon()
+                client.abandon()
             with contextlib.suppress(KeyError):
                 self.theatre.stage.forget(place)
 
@@ -396,9 +355,8 @@ class _Run:
 
     async def _hung(self, request: Request) -> None:
         """Note who was never answered; where that is our own doing, that nothing can be said."""
-        someone_died = any(mortal.request.dead for mortal in self._mortals)
         silent = not any(session in self.saboteur.running for session in self.saboteur.pids)
-        if someone_died and silent and not request.steps:
+        if self.dead and silent and not request.steps:
             self.unjudged = "killed: others wait in memory for the one who died, and that dies with a process"
         elif not request.broken:
             self.unanswered.append(request.id.client)

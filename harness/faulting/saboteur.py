@@ -38,8 +38,8 @@ class Saboteur:
     """Statements of the application's own, without constants."""
     learns: bool = False
     """What arrives while nobody is under way is kept as the application's own."""
-    ours: bool = False
-    """What arrives now is of our own doing: we read the books."""
+    ours: int = 0
+    """How many things of our own are going on: reading the books, connecting. What arrives then is that."""
     looks: bool = False
     """It is worth while to see which steps write."""
     requests: list[Request] = field(default_factory=list)

@@ -52,6 +52,7 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._bury()
         await self._stack.__aexit__(kind, error, trace)
 
     async def theatre(self) -> Theatre:
@@ -73,6 +74,11 @@ class House:
 
     async def close(self) -> None:
         """Take the theatre down; the next is a new one."""
+        await self._bury()
         self._theatre = None
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
         await stack.aclose()
+
+    async def _bury(self) -> None:
+        if self._theatre is not None:
+            await self._theatre.bury()
