@@ -37,6 +37,11 @@ _RIGHT_ROUNDS = 6
 _RIGHT_SCHEDULES = 12
 """A right specimen has many scenarios, so there is less of each: runs of a burst, schedules, and seconds for
 what draws its own programs, which has one scenario for all that the target supports."""
+_BREAKING = 12.0
+_RIGHT_BREAKING = 3.0
+"""Seconds for breaking everything in one scenario: one mistake shows once a lease of five has run out."""
+_BROKEN = ("last_ticket", "cancel_and_resell", "expired_holds_resell")
+"""What a right specimen is broken in: there is little that other scenarios would add."""
 _FREE = "anything"
 _JOBS = 4
 """Processes, unless somebody asks for more: each opens dozens of connections; a server of ours has 200."""
@@ -91,6 +96,8 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         burst_time=_SECONDS,
         explore_time=_SECONDS,
         stateful_time=_SECONDS,
+        fault_time=_BREAKING,
+        fault_pairs=0,
     )
     return SelftestPlan(
         specimens=tuple(SPECIMENS.get(name) for name in dict.fromkeys(chosen["specimen"]))
@@ -100,7 +107,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         scenarios=load_scenarios([content("scenarios")]),
         settings=effort,
         right_settings=_for_right_ones(effort, quick=chosen["quick"]),
-        right_scenarios={"stateful": (_FREE,)},
+        right_scenarios={"stateful": (_FREE,), "faults": _BROKEN},
         quick=chosen["quick"],
         max_time=chosen["max_time"],
         database=chosen["database"],
@@ -111,7 +118,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
 
 def _for_right_ones(effort: Settings, *, quick: bool) -> Settings:
     """Return how hard to try with a right specimen in one of its scenarios; a quick run has but one."""
-    effort = replace(effort, stateful_time=_RIGHT_DRAWING)
+    effort = replace(effort, stateful_time=_RIGHT_DRAWING, fault_time=_RIGHT_BREAKING)
     return effort if quick else replace(effort, rounds=_RIGHT_ROUNDS, schedules=_RIGHT_SCHEDULES)
 
 

@@ -59,6 +59,10 @@ class Settings:
     are let must come to an end within it, so that every check has its turn."""
     until: tuple[str, ...] | None = None
     """Go on until one of these laws has been broken, and no longer; ``None`` leaves that to the engine."""
+    fault_time: float = math.inf
+    """Seconds for breaking everything in one scenario; within its share of the time at any rate."""
+    fault_pairs: int = 40
+    """Pairs of faults for one scenario, once every single one was fired."""
     load: LoadSettings = field(default_factory=LoadSettings)
     """What a swarm does."""
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _BUYERS = 2
 _SHRINKING = 1.0
 """Seconds for making a failure small and running it again."""
-_PAIRS = 40
-"""Pairs of faults for each scenario."""
 _PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
 """Of several laws broken in one run, the one that says best what it costs."""
 _SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
@@ -69,7 +67,8 @@ class Faults:
             settings.operation_timeout,
             settings.proxy_tls,
         ) as house:
-            await _Table(trial, house, time.monotonic() + settings.share).fill()
+            seconds = min(settings.fault_time, settings.share)
+            await _Table(trial, house, time.monotonic() + seconds).fill()
 
 
 ENGINE = Faults()
@@ -194,7 +193,7 @@ class _Table:
     async def _pairs(self) -> None:
         """Break two things in one run, drawn at random from all pairs."""
         luck = random.Random(f"{self.trial.settings.seed}/{self.trial.scenario.name}")  # noqa: S311  # repeatable
-        drawn = luck.sample(self._following, min(_PAIRS, len(self._following)))
+        drawn = luck.sample(self._following, min(self.trial.settings.fault_pairs, len(self._following)))
         for pair in drawn:
             if time.monotonic() > self.until or self.trial.is_over:
                 break
