@@ -63,6 +63,8 @@ PLANNING = 30.0
 """Seconds in which the engine must say what to do."""
 SAFE = 20.0
 """Seconds without any sign that what was sent is safe, after which nobody waits any longer."""
+FORGOTTEN = 10.0
+"""Seconds in which the master must tell a worker to quit, once that has said all it had to say."""
 ENDING = 5.0
 """Seconds in which Locust must begin to end once its runner has."""
 
@@ -194,9 +196,15 @@ class Worker(Loading):
                 self.refuse(f"oversell {__version__} does not understand this master: {error}")
             return
         if isinstance(message, Stop):
-            gevent.spawn(self.runner.stop)
+            gevent.spawn(self._leave)
         else:
             self.take(message)
+
+    def _leave(self) -> None:
+        """Stop, and end when nobody says so: a master with a page forgets workers that have stopped."""
+        self.runner.stop()
+        gevent.sleep(FORGOTTEN + self.environment.stop_timeout)
+        self.end()
 
     def _on_quitting(self, **options: Any) -> None:
         heard = self.runner.last_heartbeat_timestamp
