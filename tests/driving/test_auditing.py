@@ -514,6 +514,15 @@ async def test_what_the_tables_tell_is_what_the_books_show(
     assert check.states_audited == check.commits_audited + check.runs
 
 
+async def test_what_the_log_does_not_tell_is_sampled_beside_it(server: Server, tmp_path: Path) -> None:
+    """This specimen counts what remains in a table that no ledger can describe."""
+    async with judge_of(server, resolve("specimen:exclusion_constraint"), tmp_path) as judge:
+        check = await judge.check(shipped("rush"), rounds=2)
+    assert (check.verdict, check.audit) == (Verdict.SAFE, "every commit")
+    assert check.commits_audited == check.outcomes["accepted"]
+    assert check.states_audited > check.commits_audited + check.runs
+
+
 async def test_a_burst_whose_audit_ends_is_inconclusive(server: Server, tmp_path: Path) -> None:
     """Never safe: commits were made that nobody looked at."""
     target = SPECIMENS.get("guarded_update").target
