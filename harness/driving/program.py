@@ -207,11 +207,10 @@ def most_overlapping(history: Sequence[Call]) -> int:
     A call whose answer never came counts only at the moment it was invoked: what became of it afterwards
     is not known, and an overlap must have been seen.
     """
-    moments: list[tuple[int, int]] = []
-    for call in history:
-        moments += [(call.invoked, 1), (call.completed or call.invoked + 1, -1)]
-    under_way = most = 0
-    for _, change in sorted(moments):
-        under_way += change
-        most = max(most, under_way)
+    ends = sorted(call.completed or call.invoked + 1 for call in history)
+    most = over = 0
+    for begun, start in enumerate(sorted(call.invoked for call in history), start=1):
+        while over < len(ends) and ends[over] <= start:
+            over += 1
+        most = max(most, begun - over)
     return most

@@ -8,17 +8,19 @@ answered; each person counts once, since a repeat is answered like the first.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.laws._calls import accounts
 from harness.laws._capacity import capacities
+from harness.laws._memo import once
 from harness.laws._steps import Steps
 from harness.model import Confirm
 from harness.model.history import NEVER, ended
 from harness.model.operations import READS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from harness.laws._calls import Account
     from harness.laws._capacity import Capacity
@@ -30,10 +32,10 @@ class Bounds:
 
     def __init__(self, mine: Iterable[Account], capacity: Capacity) -> None:
         """Take all accounts of the ticket type."""
-        accounts = list(mine)
         self.capacity = capacity
-        self._taken = _Sum(_claims(accounts), (part for each in accounts for part in _surely_taken(each)))
-        self._sold = _Sum(_purchases(accounts), (part for each in accounts for part in _surely_sold(each)))
+        accounts = list(mine)
+        self._taken = _Sum(lambda: _claims(accounts), lambda: _of_each(accounts, _surely_taken))
+        self._sold = _Sum(lambda: _purchases(accounts), lambda: _of_each(accounts, _surely_sold))
 
     def taken(self, call: Call) -> tuple[int, int]:
         """Return how much was sold and held at some moment of the call: at least, and at most."""
@@ -45,11 +47,16 @@ class Bounds:
 
     def remaining(self, call: Call) -> tuple[int, int]:
         """Return how much remained at some moment of the call: at least, and at most."""
-        fewest, most = self.taken(call)
-        start, end = call.invoked, ended(call)
-        return max(0, self.capacity.least(start, end) - most), self.capacity.most(start, end) - fewest
+        fewest = self._taken.at_least(call)
+        return self.least_remaining(call), self.capacity.most(call.invoked, ended(call)) - fewest
+
+    def least_remaining(self, call: Call) -> int:
+        """Return how much remained at least, at the moment of the call at which there was least."""
+        least = self.capacity.least(call.invoked, ended(call))
+        return max(0, least - self._taken.at_most(call))
 
 
+@once
 def bounds(evidence: Evidence) -> Mapping[str, Bounds]:
     """Return the bounds of each ticket type of the scenario."""
     mine: dict[str, list[Account]] = {ticket.name: [] for ticket in evidence.scenario.tickets}
@@ -70,28 +77,53 @@ def quiet_from(evidence: Evidence) -> Mapping[str, int]:
 
 
 class _Sum:
-    """Units by time: which may count, and which surely do."""
+    """Units by time: which may count, and which surely do. Worked out when they are asked for."""
 
-    def __init__(self, may: Iterable[_Part], surely: Iterable[_Part]) -> None:
-        may, surely = list(may), list(surely)
-        self._may_begin = Steps((begin, quantity) for begin, _, quantity in may)
-        self._surely_over = Steps((end, quantity) for _, end, quantity in may if end != NEVER)
-        self._surely_begun = Steps((begin, quantity) for begin, _, quantity in surely)
-        self._may_be_over = Steps((end, quantity) for _, end, quantity in surely if end != NEVER)
+    def __init__(self, may: Callable[[], Iterable[_Part]], surely: Callable[[], Iterable[_Part]]) -> None:
+        self._list_may, self._list_surely = may, surely
 
     def during(self, call: Call) -> tuple[int, int]:
-        start, end = call.invoked, ended(call)
-        fewest = self._surely_begun.until(start) - self._may_be_over.before(end)
-        return fewest, self._may_begin.before(end) - self._surely_over.until(start)
+        return self.at_least(call), self.at_most(call)
+
+    def at_least(self, call: Call) -> int:
+        begun, over = self._surely
+        return begun.until(call.invoked) - over.before(ended(call))
+
+    def at_most(self, call: Call) -> int:
+        begun, over = self._may
+        return begun.before(ended(call)) - over.until(call.invoked)
+
+    @cached_property
+    def _may(self) -> tuple[Steps, Steps]:
+        return _steps(self._list_may())
+
+    @cached_property
+    def _surely(self) -> tuple[Steps, Steps]:
+        return _steps(self._list_surely())
+
+
+def _steps(parts: Iterable[_Part]) -> tuple[Steps, Steps]:
+    """Return how many units had begun to count, and how many no longer did, by any time."""
+    parts = list(parts)
+    begun = Steps((begin, quantity) for begin, _, quantity in parts)
+    return begun, Steps((end, quantity) for _, end, quantity in parts if end != NEVER)
 
 
 _Part = tuple[int, int, int]
 """From when, until when, and how many units."""
 
 
+def _of_each(mine: Iterable[Account], parts: Callable[[Account], Iterable[_Part]]) -> Iterator[_Part]:
+    for account in mine:
+        yield from parts(account)
+
+
 def _claims(mine: Iterable[Account]) -> Iterator[_Part]:
     """Yield what may have been taken. A confirmed hold takes nothing more, as long as it was there."""
     for account in mine:
+        if (only := account.only_purchase) is not None:
+            yield only.call.invoked, NEVER, only.most
+            continue
         yield from (
             (bought.call.invoked, account.undone(bought), bought.most)
             for bought in account.purchases
@@ -110,6 +142,8 @@ def _purchases(mine: Iterable[Account]) -> Iterator[_Part]:
 
 def _surely_taken(account: Account) -> Iterator[_Part]:
     """Yield when the person surely had something, or it was held for them."""
+    if (only := account.only_purchase) is not None:
+        return iter([(ended(only.call), NEVER, min(only.quantities))] if only.accepted else [])
     held = (
         (ended(held.call), min(account.may_be_released(held), account.may_be_given_back(held)))
         for held in account.holds

@@ -164,12 +164,17 @@ class Account:
     leaves: list[Call] = field(default_factory=list)
     left: dict[int, int] = field(default_factory=dict)
     """By when a place in the line, by the index of its call, was certainly given up without being served."""
+    only_purchase: Purchase | None = None
+    """The purchase, where the person did nothing else, as almost everybody in a long history: nothing can
+    have undone it, and what it is for is known without looking further."""
 
     def surely_stand(self, *, entitled: bool = False) -> list[Purchase]:
         """Return the accepted purchases that nothing can have undone: all of these must be in the books.
 
         :param entitled: whether to leave out what was asked for by somebody who may not.
         """
+        if not self.undoings:
+            return [bought for bought in self.purchases if bought.accepted]
         endings = self._entitled if entitled else self._undoings
         return [bought for bought in self.purchases if bought.accepted and endings.possible(bought) == NEVER]
 
@@ -327,14 +332,21 @@ def certainly_before(first: Call, second: Call) -> bool:
 def accounts(evidence: Evidence) -> Mapping[tuple[str, str], Account]:
     """Return what the history says of each ticket type and person, in order of first mention."""
     found = _Accounts()
+    confirms: list[tuple[Call, Confirm]] = []
     for call in evidence.history:
         if call.may_have_happened:
             _enter(found, call)
-    for call in evidence.history:
-        if isinstance(call.operation, Confirm) and call.may_have_happened:
-            account = found[call.operation.ticket, call.operation.person]
-            account.purchases.append(Purchase(call, _held(account, call.operation), call.answer.reservation))
+            if isinstance(call.operation, Confirm):
+                confirms.append((call, call.operation))
+    for call, confirm in confirms:
+        account = found[confirm.ticket, confirm.person]
+        account.purchases.append(Purchase(call, _held(account, confirm), call.answer.reservation))
     _leave(found, evidence)
+    for account in found.values():
+        if len(account.purchases) == 1 and not (
+            account.undoings or account.holds or account.releases or account.leaves
+        ):
+            account.only_purchase = account.purchases[0]
     return found
 
 
@@ -414,14 +426,16 @@ def _enter(found: _Accounts, call: Call) -> None:
     """Enter a call into the account it is about; confirms come later, when all holds are known."""
     name = call.answer.reservation
     match call.operation:
-        case Reserve(ticket=ticket, person=person, quantity=quantity) as reserve:
+        case Reserve() as reserve:
             if not _given_up(call, reserve):
-                found[ticket, person].purchases.append(Purchase(call, frozenset({quantity}), name))
+                quantities = _ONE if reserve.quantity == 1 else frozenset({reserve.quantity})
+                bought = Purchase(call, quantities, name)
+                found[reserve.ticket, reserve.person].purchases.append(bought)
         case ReserveGroup(ticket=ticket, members=members):
             for member, given in zip(members, _names(call, members), strict=True):
-                found[ticket, member].purchases.append(Purchase(call, frozenset({1}), given))
+                found[ticket, member].purchases.append(Purchase(call, _ONE, given))
         case JoinWaitlist(ticket=ticket, person=person):
-            found[ticket, person].purchases.append(Purchase(call, frozenset({1})))
+            found[ticket, person].purchases.append(Purchase(call, _ONE))
         case LeaveWaitlist(ticket=ticket, person=person):
             found[ticket, person].leaves.append(call)
         case Hold(ticket=ticket, person=person, quantity=quantity):
@@ -512,3 +526,4 @@ def _possible(endings: list[Ending]) -> FirstAfter:
 
 
 _NO_ENDINGS = Endings(())
+_ONE = frozenset({1})

@@ -43,6 +43,8 @@ class Levels:
 
     def between(self, start: int, end: int) -> int:
         """Return the extreme of the number from ``start`` until just before ``end``."""
+        if len(self._times) == 1:
+            return self._table[0][0]
         first = bisect_right(self._times, start) - 1
         last = max(first, bisect_left(self._times, end) - 1)
         row = (last - first + 1).bit_length() - 1

@@ -24,7 +24,7 @@ from harness.laws._law import Law
 from harness.model.history import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.model import Entry, Evidence, Violation
 
@@ -47,6 +47,8 @@ def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Faul
     """Yield what is wrong with the entries of each person."""
     held = by_person(entries)
     for account in mine:
+        if _is_as_it_should_be(account, held[account.person]):
+            continue
         for bought in account.surely_stand():
             standing = [entry for entry in held[account.person] if matches(entry, bought)]
             if not standing:
@@ -59,16 +61,27 @@ def _faults(mine: Iterable[Account], entries: Iterable[Entry]) -> Iterator[_Faul
                 yield "cancelled and still in the books" if gone else "in the books too often", account.person
 
 
+def _is_as_it_should_be(account: Account, entries: Sequence[Entry]) -> bool:
+    """Say of the usual case that all is well: somebody bought once, and has that, and nothing else."""
+    bought = account.only_purchase
+    if bought is None or not bought.accepted or len(entries) != 1:
+        return False
+    return matches(entries[0], bought) and entries[0].quantity in bought.quantities
+
+
 def _shared_ids(mine: Iterable[Account]) -> Iterator[_Fault]:
     """Yield the people who were given an id that somebody else must have too."""
-    owners: dict[str, dict[str, None]] = defaultdict(dict)
+    first: dict[str, str] = {}
+    shared: dict[str, dict[str, None]] = {}
     for account in mine:
-        for bought in account.surely_stand():
+        only = account.only_purchase
+        for bought in account.surely_stand() if only is None else (only,) if only.accepted else ():
             if bought.id is not None:
-                owners[bought.id][account.person] = None
-    for people_with_it in owners.values():
-        if len(people_with_it) > 1:
-            yield from (("given one reservation between them", person) for person in people_with_it)
+                other = first.setdefault(bought.id, account.person)
+                if other != account.person:
+                    shared.setdefault(bought.id, {other: None})[account.person] = None
+    for people_with_it in shared.values():
+        yield from (("given one reservation between them", person) for person in people_with_it)
 
 
 LAW = Law(name="accepted_in_books_once", doc=__doc__, judge=_judge, applies=needs_rows)

@@ -34,7 +34,7 @@ def _judge(evidence: Evidence) -> Iterator[Violation]:
         lies: dict[str, str] = {}
         for call in refused:
             if call.operation.ticket == ticket.name and not ticket.closed:
-                asked, (free, _) = _asked(call.operation), known[ticket.name].remaining(call)
+                asked, free = _asked(call.operation), known[ticket.name].least_remaining(call)
                 if asked is not None and free >= asked:
                     person = call.operation.person
                     lies[person] = f"{person} (asked for {asked}, {free} free)"

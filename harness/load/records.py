@@ -139,10 +139,11 @@ def _maker(name: str) -> Callable[[tuple[Any, ...]], Operation]:
 
 
 def _reserve(values: tuple[Any, ...]) -> Operation:
-    """Make a reserve; its proof travels as a word."""
-    fields_ = dict(zip(_FIELDS["reserve"], values, strict=True))
-    fields_["proof"] = _PROOFS[fields_["proof"]]
-    return Reserve(**fields_)
+    """Make a reserve, which most operations are; its proof travels as a word."""
+    ticket, person, quantity, proof, disconnects = values
+    return Reserve(
+        ticket=ticket, person=person, quantity=quantity, proof=_PROOFS[proof], disconnects=disconnects
+    )
 
 
 _MAKE: dict[str, Callable[[tuple[Any, ...]], Operation]] = {name: _maker(name) for name in _KINDS}
