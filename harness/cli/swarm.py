@@ -15,9 +15,9 @@ from click.core import ParameterSource
 
 from harness.cli._gate import OUTPUT, PLACE, plan_of, run_gate
 from harness.cli._hosts import CONSENT, is_loopback, is_url, listenable, may_load
+from harness.cli._locust import refuse_ours, refuse_unusable
 from harness.cli._loop import run_async
 from harness.cli._options import SETTINGS, settings
-from harness.cli._passed_on import refuse_ours, refuse_unknown
 from harness.cli._policy import say
 from harness.errors import UsageError
 
@@ -74,8 +74,7 @@ def swarm(ctx: click.Context, /, **chosen: Any) -> int:
     passed_on: tuple[str, ...] = ctx.meta[PASSED_ON]
     refuse_contradictions(ctx)
     refuse_ours(passed_on)
-    if chosen["locustfile"] is None:  # It may have options of its own.
-        refuse_unknown(passed_on)
+    refuse_unusable(chosen["locustfile"], passed_on)
     if chosen["worker"]:
         return _be_worker(chosen, passed_on)
     return run_gate(session, chosen, lambda: plan(chosen, passed_on))

@@ -31,6 +31,22 @@ if TYPE_CHECKING:
 
     from harness.driving.runner import Plan
 
+EMBEDDED = ("--database", "embedded")
+FEW = (*EMBEDDED, "--users", "20")
+OWN_OPTION = """
+from locust import events, task
+from harness.locusts import Buyer
+
+@events.init_command_line_parser.add_listener
+def options(parser):
+    parser.add_argument("--behave", default="")
+
+class Mine(Buyer):
+    @task
+    def buy(self):
+        assert self.environment.parsed_options.behave == "well"
+        self.visit("rush")
+"""
 ANYBODY = "0.0.0.0"  # noqa: S104  # that is what is to be refused
 
 
@@ -220,6 +236,7 @@ def test_a_value_that_is_none_is_refused(
         (["--", "--users", "5"], "Use that, before --"),
         (["--", "-u", "5"], "oversell's --users"),
         (["--", "-u5"], "oversell's --users"),
+        (["--", "--run-t", "5"], "oversell's --run-time"),
         (["--", "--host=http://127.0.0.1"], "oversell's --target"),
         (["--", "--csv", "x"], "kept in the run folder"),
         (["--", "--list"], "makes no load"),
@@ -231,6 +248,35 @@ def test_what_cannot_be_meant_together_is_refused(
 ) -> None:
     """Before anything is started, with the way out."""
     assert said in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "mine.py has no user that is a Buyer, so there is nothing to audit"),
+        ("from locust import HttpUser\nclass Mine(HttpUser): pass", "has no user that is a Buyer"),
+        ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("def (", "mine.py, line 1: SyntaxError"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("--worker", "--master-host", "127.0.0.1")], ids=["master", "worker"])
+def test_a_locustfile_of_no_use_is_refused(
+    text: str, said: str, words: Sequence[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a database is brought up, with what Locust says of it."""
+    (folder / "mine.py").write_text(text)
+    assert said in refusal(capsys, *words, "--locustfile", "mine.py")
+
+
+def test_options_of_a_locustfile_are_known_with_it_only(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its own parser takes is taken; everything else is refused as without it."""
+    (folder / "mine.py").write_text(OWN_OPTION)
+    assert "unrecognized arguments: --behave" in refusal(capsys, "--", "--behave", "well")
+    line = refusal(capsys, "--locustfile", "mine.py", "--", "--behave", "well", "--more", "so")
+    assert "unrecognized arguments: --more" in line
 
 
 def test_a_port_in_use_is_refused(taken: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -356,10 +402,6 @@ def test_errors_name_where_a_value_came_from(
     monkeypatch.setenv("OVERSELL_SWARM_USERS", "0")
     assert guard(lambda: main(["swarm"]), Session()) == 2
     assert "OVERSELL_SWARM_USERS" in capsys.readouterr().err
-
-
-EMBEDDED = ("--database", "embedded")
-FEW = (*EMBEDDED, "--users", "20")
 
 
 @contextlib.contextmanager
@@ -566,18 +608,7 @@ def test_a_killed_worker_leaves_it_open_and_nothing_running(folder: Path) -> Non
 
 def test_a_locustfile_of_ones_own_with_options_of_its_own(folder: Path) -> None:
     """Both reach Locust, and its buyers are audited like ours."""
-    (folder / "mine.py").write_text(
-        "from locust import events, task\n"
-        "from harness.locusts import Buyer\n"
-        "@events.init_command_line_parser.add_listener\n"
-        "def options(parser):\n"
-        "    parser.add_argument('--behave', default='')\n"
-        "class Mine(Buyer):\n"
-        "    @task\n"
-        "    def buy(self):\n"
-        "        assert self.environment.parsed_options.behave == 'well'\n"
-        "        self.visit('rush')\n"
-    )
+    (folder / "mine.py").write_text(OWN_OPTION)
     words = ("--target", "service", "--run-time", "3s", "--locustfile", "mine.py", "--json")
     done = oversell("swarm", *FEW, *words, "--", "--behave", "well", cwd=folder, timeout=110)
     assert done.returncode == 0, done.stderr
