@@ -306,7 +306,8 @@ class LogAuditor:
         account = self._replica.accounts[identity]
         remaining, sold = self._replica.remaining(account), self._replica.sold(account)
         name, initial = followed.tickets[identity]
-        capacities = tuple(sorted({initial, *account.capacities[1:]})) if account.capacities else (initial,)
+        changed = account.capacities[1:]
+        capacities = tuple(sorted({initial, *changed})) if changed else (initial,)
         numbers = _Numbers(remaining, sold, account.numbers[1], account.held, account.empty)
         for law, amount, what in _broken(numbers, capacities[-1]):
             is_first = followed.is_worse(law, name, amount)

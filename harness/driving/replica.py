@@ -336,10 +336,15 @@ def _number(table: str, value: str | None) -> int | None:
 
     :raises UnreadableLedgerError: when it is none.
     """
+    if value is None:
+        return None
     try:
-        return None if value is None else int(value)
+        return int(value)
     except ValueError:
-        raise UnreadableLedgerError(f"{table} holds {value!r} where a whole number was promised") from None
+        whole, _, fraction = value.partition(".")  # as of a column of type numeric
+        if whole.lstrip("-").isdecimal() and not fraction.strip("0"):
+            return int(whole)
+    raise UnreadableLedgerError(f"{table} holds {value!r} where a whole number was promised")
 
 
 def _entries(known: Iterable[tuple[str, int, Account]], standing: Standing) -> tuple[Entry, ...]:

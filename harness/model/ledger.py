@@ -106,13 +106,16 @@ class Ledger:
     def __post_init__(self) -> None:
         """Refuse what says nothing.
 
-        :raises ValueError: when no table is named, or one twice, or statuses are told apart without a column.
+        :raises ValueError: when no table is named, one twice or one without its schema, or when statuses are
+            told apart without a column.
         """
         names = [table.table for table in self.stock] + [table.table for table in self.rows]
         if not names:
             raise ValueError("a ledger needs at least one table")
         if len(set(names)) != len(names):
             raise ValueError(f"a table is named twice: {', '.join(names)}")
+        if bare := [name for name in names if not all(name.partition("."))]:
+            raise ValueError(f"a table is named with its schema, as public.{bare[0].strip('.')}")
         for table in self.rows:
             if (table.status is None) != isinstance(table.standing, Standing):
                 raise ValueError(

@@ -199,6 +199,19 @@ def test_a_ledger_that_names_nothing_or_a_table_twice_is_refused() -> None:
         Ledger()
     with pytest.raises(ValueError, match="named twice"):
         Ledger(rows=(RSVPS, RSVPS))
+    for name in ("tickets", "tickets.", ".tickets"):
+        with pytest.raises(ValueError, match=r"with its schema, as public\.tickets$"):
+            Ledger(stock=(StockTable(table=name, ticket="id"),))
+    with pytest.raises(ValueError, match="column of the status and what each status counts as"):
+        Ledger(rows=(RowsTable(table="public.rsvps", ticket="t", status="status"),))
+
+
+def test_a_whole_number_may_be_written_with_a_fraction() -> None:
+    """Some shops keep quantities as numerics."""
+    books = replica()
+    books.take(OPENING)
+    books.take(transaction(inserted("public.rsvps", "7", "ada", "2.00", "confirmed", "r1", None)))
+    assert books.replica.accounts["7"].units == 2
 
 
 def test_a_target_may_count_what_it_sold_itself() -> None:
