@@ -1,13 +1,17 @@
 """What examples/swarm and docs/swarm.md tell people to run is what the code takes.
 
-Nothing is run: every command line is parsed by the real commands, and every port, variable and path is held
-against where it is used.
+Every command line is parsed by the real commands, and every port, variable and path is held against where it
+is used. Without a registry no image can be built; one test runs the containers' commands as processes.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import shlex
+import socket
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +28,7 @@ from harness.cli._policy import Session
 from harness.errors import UsageError
 from harness.load.plan import Shape
 from harness.service import __main__ as service
+from tests.cli.commandline import OVERSELL, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -347,3 +352,65 @@ def test_every_shape_is_on_the_page() -> None:
     """The table of shapes is not made from the code, and has what there is."""
     shown = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
     assert set(Shape) == set(shown) & set(Shape)
+
+
+async def test_the_compose_file_holds_what_it_promises(database: str, tmp_path: Path) -> None:
+    """Its containers as processes of this machine: nothing but hosts, ports, paths and size is another."""
+    containers = {one.name: one for one in of_compose()}
+    http, locust = free_port(), free_port()
+    here: dict[str, str | tuple[str, ...]] = {
+        "http://shop:8000": f"http://127.0.0.1:{http}",
+        "8000": str(http),
+        "master": "127.0.0.1",
+        str(LOCUST_PORT): str(locust),
+        ANYBODY: "127.0.0.1",
+        "/runs": str(tmp_path / "runs"),
+        "200": "20",
+        "60s": "3s",
+        "4": "2",
+        "python": sys.executable,
+        "oversell": OVERSELL,
+    }
+    url = containers["shop"].environment[service.DATABASE_VARIABLE]
+
+    async def started(name: str) -> asyncio.subprocess.Process:
+        one = containers[name]
+        words = [word for each in one.words for word in _here(each, here)]
+        variables = {variable: value.replace(url, database) for variable, value in one.environment.items()}
+        return await asyncio.create_subprocess_exec(
+            *words,
+            cwd=tmp_path,
+            env=environment(**variables),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async with asyncio.timeout(100), asyncio.TaskGroup() as group:
+        running = [await started(name) for name in ("shop", "worker", "worker")]
+        try:
+            assert running[0].stdout is not None
+            assert await running[0].stdout.readline(), "it says when it is ready"
+            running.append(await started("master"))
+            said = [group.create_task(process.communicate()) for process in running[1:]]
+            codes = [await process.wait() for process in running[1:]]
+        finally:
+            for process in running:
+                if process.returncode is None:
+                    process.terminate()
+            await asyncio.gather(*(process.wait() for process in running))
+    told = b"".join(each.result()[1] for each in said).decode()
+    assert codes == [0, 0, 0], told
+    (check,) = json.loads((tmp_path / "runs" / "latest" / "verdict.json").read_text())["checks"]
+    assert (check["verdict"], check["audit"]) == ("safe", "every commit"), told
+
+
+def _here(word: str, here: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+    found = here.get(word, word)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def free_port() -> int:
+    """Return a port that the kernel says is free."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
