@@ -59,6 +59,11 @@ _READ = f"""
     SELECT data FROM pg_catalog.pg_logical_slot_get_binary_changes(
         $1, $2::text::pg_lsn, $3, 'proto_version', '{PROTOCOL_VERSION}', 'publication_names', $4)
 """  # noqa: S608  # the version is ours
+# A user may have limits that are meant for others; those on our own waits are kept here.
+_SESSION = """
+    SET synchronous_commit = on; SET lock_timeout = '{lock_timeout}';
+    SET statement_timeout = 0; SET idle_session_timeout = 0
+"""
 _COLUMNS = """
     SELECT c.relkind::text AS kind, array(
         SELECT a.attname::text FROM pg_attribute a
@@ -207,7 +212,7 @@ class Audit:
 
     async def _lost(self, error: BaseException) -> AuditUnavailableError:
         """Return what to say when the log cannot be read any more, with what the server says of it."""
-        why = str(error).strip().rstrip(".") or type(error).__name__
+        why = str(error).strip().rstrip(".") or f"Postgres did not answer within {_TIMEOUT:g} s"
         if is_connection_lost(error) or self._db.is_closed():
             why = f"the session that read it was ended, and its slot with it{await self._explained()}"
         return AuditUnavailableError(f"the log can no longer be read: {why}")
@@ -278,8 +283,7 @@ async def _begin(
             if not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 raise AuditUnavailableError("another audit is reading the log of this database")
             await _require_logical(db)
-            await db.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-            await db.execute("SET synchronous_commit = on")
+            await db.execute(_SESSION.format(lock_timeout=_LOCK_TIMEOUT))
             await _remove_forgotten(db)
             await _publish(db, name, {_quoted(table): table in whole for table in wanted})
         async with asyncio.timeout(_BEGIN_TIMEOUT):

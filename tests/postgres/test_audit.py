@@ -377,6 +377,21 @@ async def test_what_a_broken_off_reading_had_read_is_not_passed_over(
         await reading.aclose()  # type: ignore[attr-defined]  # a generator has it
 
 
+async def test_limits_that_are_meant_for_others_do_not_end_it(
+    database: str, shop: asyncpg.Connection
+) -> None:
+    """A reading takes as long as it takes, and between two of them the session does nothing."""
+    name = await shop.fetchval("SELECT quote_ident(current_database())")
+    await shop.execute(f"ALTER DATABASE {name} SET statement_timeout = '1min'")
+    await shop.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '1min'")
+    async with auditing(database, WANTED) as audit:
+        limits = [
+            await audit._db.fetchval(f"SHOW {limit}")
+            for limit in ("statement_timeout", "idle_session_timeout")
+        ]
+    assert limits == ["0", "0"]
+
+
 async def test_positions_tell_before_from_after(database: str, shop: asyncpg.Connection) -> None:
     """What was committed before a position ends at it at the latest."""
     async with auditing(database, WANTED) as audit:
