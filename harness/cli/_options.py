@@ -172,7 +172,12 @@ _GENERAL: tuple[Setting, ...] = (
         help="Who is judged: sql, service, specimen:NAME, http(s)://… or module:object.",
     ),
     Setting(name="scenario", multiple=True, help="Only this scenario. Repeatable.", shown="all"),
-    Setting(name="engine", multiple=True, help="Drive with this engine. Repeatable.", shown="all"),
+    Setting(
+        name="engine",
+        multiple=True,
+        help="Drive with this engine. Repeatable.",
+        shown="burst, explore and stateful",
+    ),
     Setting(name="law", multiple=True, help="Judge by this law only. Repeatable.", shown="all"),
     Setting(
         name="database",

@@ -91,6 +91,11 @@ def plan(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Plan:
     """
     load = load_settings(chosen, passed_on)
     scenarios = chosen["scenario"] or (_USUAL,)
+    if load.master and len(scenarios) > 1:
+        raise UsageError(
+            f"Workers from elsewhere go home after one scenario, and {len(scenarios)} are named. Choose one "
+            "of them with --scenario, or have the workers here: --workers N"
+        )
     waiting = load.expect_within if load.master else 0.0
     return plan_of(
         {**chosen, "scenario": scenarios, "max_time": _longest(load, len(scenarios)) + waiting},

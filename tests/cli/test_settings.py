@@ -11,6 +11,7 @@ import pytest
 from harness.cli._options import SETTINGS, settings
 from harness.cli._policy import Session, guard
 from harness.cli._reference import with_table
+from harness.engines import default_engines
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,6 +162,12 @@ def test_durations_carry_their_unit(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(capsys: pytest.CaptureFixture[str], text: str) -> None:
     """A bare number could mean seconds or minutes, and no time at all is never meant."""
     assert "valid: 250ms, 90s, 5m, 1h30m" in refusal(capsys, "--max-time", text)
+
+
+def test_the_default_of_engines_is_shown_as_it_is() -> None:
+    """Engines that take long, or break things, only drive when they are named."""
+    names = [engine.name for engine in default_engines()]
+    assert SETTINGS["engine"].shown == f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def test_the_documented_table_is_the_real_one() -> None:

@@ -232,6 +232,10 @@ def test_a_value_that_is_none_is_refused(
         (["--master", "--bind", "no.such.host.invalid"], "cannot be resolved"),
         (["--master", "--bind", "::1"], "Locust listens on IPv4"),
         (["--web", "--web-host", "::1"], "Locust listens on IPv4"),
+        (
+            ["--master", "--scenario", "rush", "--scenario", "last_ticket"],
+            "go home after one scenario, and 2 are named",
+        ),
         (["--quiet", "--verbose"], "Choose one of --quiet and --verbose"),
         (["--", "--users", "5"], "Use that, before --"),
         (["--", "-u", "5"], "oversell's --users"),
