@@ -50,7 +50,9 @@ _JOBS = 4
 @click.command("selftest", help=__doc__)
 @click.option("--quick", is_flag=True, help="Each mistake by the one engine that surely catches it.")
 @click.option("--specimen", multiple=True, help="Only this specimen. Repeatable.  [default: all]")
-@click.option("--engine", multiple=True, help=f"{SETTINGS['engine'].help}  [default: all]")
+@click.option(
+    "--engine", multiple=True, help=f"{SETTINGS['engine'].help}  [default: {SETTINGS['engine'].shown}]"
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),

@@ -18,7 +18,7 @@ from harness.reporting.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.model import Check, NotRun, Report
+    from harness.model import Check, NotRun, Report, Violation
 
 JUNIT_FILE = "junit.xml"
 
@@ -86,15 +86,18 @@ def _case(scenario: str, classname: str, seconds: float) -> ET.Element:
 def _checked(check: Check) -> ET.Element:
     case = _case(check.scenario, f"oversell.{check.engine}", check.seconds)
     if check.verdict is Verdict.VIOLATED:
-        sentences = [
-            f"{violation.law} (in {words.hit_rate(violation, check)}): {violation.message}"
-            for violation in check.violations
-        ]
+        sentences = [_sentence(violation, check) for violation in check.violations]
         _add(case, "failure", sentences or ["a law was broken"], "violated")
     elif check.verdict is Verdict.INCONCLUSIVE:
         _add(case, "error", check.reasons or ("no reason given",), "inconclusive")
     ET.SubElement(case, "system-out").text = _body(_numbers(check))
     return case
+
+
+def _sentence(violation: Violation, check: Check) -> str:
+    commit = words.commit(violation)
+    by = f" ({commit[0]})" if commit else ""
+    return f"{violation.law} (in {words.hit_rate(violation, check)}): {violation.message}{by}"
 
 
 def _skipped(skip: NotRun) -> ET.Element:
@@ -121,6 +124,10 @@ def _numbers(check: Check) -> Iterable[str]:
     yield f"operations {check.operations}, most overlapping {check.overlapping}"
     if explored := words.exploration(check):
         yield explored
+    if check.audit:
+        yield f"audited: {check.audit}, commits {check.commits_audited}, states {check.states_audited}"
+    if loaded := words.load(check):
+        yield f"load: {loaded}"
     for law, result in check.laws.items():
         yield f"{law}: {result.judgement}{f' ({result.reason})' if result.reason else ''}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.model import Commit, Verdict
 from harness.model.events import CheckFinished, CheckProgressed, CheckStarted, LoadProgressed, RunStarted
 from harness.model.verdict import LoadFigures
-from harness.reporting import ReportConsole, print_report, render_markdown, render_page, words
+from harness.reporting import ReportConsole, print_report, render_junit, render_markdown, render_page, words
 from harness.reporting.console import ConsoleReporter
 from tests.reporting.samples import (
     EXHAUSTED,
@@ -271,6 +271,9 @@ def test_a_swarm_has_its_place_in_every_report(
     assert f"Commit: {number}; public.tickets t0: remaining 1 -&gt; 0;" in markdown
     assert "### Audited\n\n- every commit; 1,234 commits judged (rush / swarm)\n" in markdown
     assert f"### Loaded\n\n- rush / swarm: {loaded}\n" in markdown
+    junit = render_junit(report)
+    assert f"{OVERSOLD.message.replace(chr(34), '&quot;')} ({number})" in junit
+    assert f"audited: every commit, commits 1234, states 40\nload: {loaded}\n" in junit
     page = render_page(report, {})
     assert f"Load: {loaded}." in page
     assert f"<dd>{number}<br><code>public.tickets t0: remaining 1 -&gt; 0</code>" in page
