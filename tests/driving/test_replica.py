@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.driving.replica import Replica, UnreadableLedgerError
 from harness.model import Books, Entry, Stock
@@ -282,3 +284,56 @@ def test_what_a_commit_changed_is_told_row_by_row() -> None:
     books.take(many)
     *lines, last = books.replica.told(many, {"7": "general"})
     assert (len(lines), last) == (8, "and 12 more")
+
+
+KINDS = [ChangeKind.INSERT, ChangeKind.UPDATE, ChangeKind.DELETE]
+TICKET_IDS = st.sampled_from(["7", "8", "9"])
+A_ROW = st.tuples(
+    TICKET_IDS,
+    st.sampled_from(["ada", "ben"]),
+    st.sampled_from(["0", "1", "2", "-1"]),
+    st.sampled_from(["confirmed", "cart", "queue", "cancelled"]),
+    st.just("r1"),
+    st.sampled_from(["1", "2"]),
+)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_totals_that_follow_every_change_are_those_of_the_table(data: st.DataObject) -> None:
+    """Whatever is inserted, updated and deleted, in whatever transactions, however many rows are alike."""
+    most = data.draw(st.sampled_from([0, 2, 1000]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.driving.replica.MOST_ROWS", most)
+        books = replica()
+        books.take(OPENING)
+        table: list[tuple[str, ...]] = []
+        for _ in range(data.draw(st.integers(1, 6))):
+            changes = []
+            for _ in range(data.draw(st.integers(1, 4))):
+                kind = data.draw(st.sampled_from(KINDS if table else KINDS[:1]))
+                old = None
+                if kind is not ChangeKind.INSERT:
+                    old = table.pop(data.draw(st.integers(0, len(table) - 1)))
+                new = data.draw(A_ROW) if kind is not ChangeKind.DELETE else None
+                table += [new] if new else []
+                changes.append(Change(kind, "public.rsvps", old, new))
+            books.take(transaction(*changes))
+            for ticket in ("7", "8"):
+                assert_same(books.replica, ticket, [row for row in table if row[0] == ticket])
+
+
+def assert_same(replica: Replica, ticket: str, table: list[tuple[str, ...]]) -> None:
+    """Hold what the replica says of a ticket type against its rows, counted."""
+    account = replica.accounts[ticket]
+    sold = [row for row in table if row[3] == "confirmed"]
+    held = [row for row in table if row[3] == "cart"]
+    assert account.units == sum(int(row[2]) for row in sold)
+    assert account.held == sum(int(row[2]) for row in held)
+    assert account.empty == sum(int(row[2]) <= 0 for row in sold)
+    name = ON_SALE[ticket][0]
+    shown = replica.books({ticket: ON_SALE[ticket]})
+    if account.rows is not None:
+        told = [(row.ticket, row.person, row.quantity) for row in shown.entries or ()]
+        assert sorted(told) == sorted((name, row[1], int(row[2])) for row in sold)
+        assert len(shown.waiting or ()) == sum(row[3] == "queue" for row in table)
