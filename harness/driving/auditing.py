@@ -372,7 +372,6 @@ class SnapshotAuditor:
     """Reads the books whenever it is asked to catch up: states in between are not seen."""
 
     mode = AuditMode.SAMPLED
-    lag_seconds = 0.0
     trouble = ""
 
     def __init__(self, running: Running, reason: str) -> None:
@@ -381,6 +380,12 @@ class SnapshotAuditor:
         self._running = running
         self._sales: dict[int, _Sampled] = {}
         self._breaches: list[Breach] = []
+        self._known = time.monotonic()
+
+    @property
+    def lag_seconds(self) -> float:
+        """See :class:`Auditor`; nothing is known of what came and went in between."""
+        return time.monotonic() - self._known
 
     async def open(self, sale: Any, tickets: Sequence[TicketType], number: int = 0) -> None:
         """See :class:`Auditor`."""
@@ -396,7 +401,7 @@ class SnapshotAuditor:
             books = await self._running.books(sampled.sale)
             if sampled.take(books):
                 self._breaches += sampled.breaches(number)
-        self.lag_seconds = time.monotonic() - begun
+        self._known = begun
         found, self._breaches = tuple(self._breaches), []
         return Progress(commits=0, lag_seconds=self.lag_seconds, breaches=found)
 
