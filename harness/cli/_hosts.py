@@ -39,7 +39,7 @@ def may_load(target: str, *, consent: bool, elsewhere: bool) -> bool:
             f"{host}{where} is not this machine, and load that nobody asked for is an attack. "
             f"If it is yours to load, say so: {CONSENT}"
         )
-    if host == "localhost" or host.endswith(".localhost") or _is_address(host):
+    if is_served_here(target):
         return False
     if elsewhere:
         raise UsageError(
@@ -61,12 +61,15 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or parsed).is_loopback)
 
 
-def _is_address(host: str) -> bool:
+def is_served_here(target: str) -> bool:
+    """Return whether it is plain that each machine looks for a target on itself."""
+    host = urlsplit(target).hostname if is_url(target) else "localhost"
+    if host is None or host == "localhost" or host.endswith(".localhost"):
+        return True
     try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+        return is_loopback(host)
+    except ValueError:  # a name
         return False
-    return True
 
 
 def addresses_of(host: str) -> list[str]:

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli._gate import OUTPUT, PLACE, plan_of, run_gate
-from harness.cli._hosts import CONSENT, is_loopback, is_url, listenable, may_load
+from harness.cli._hosts import CONSENT, is_loopback, is_served_here, listenable, may_load
 from harness.cli._locust import refuse_ours, refuse_unusable
 from harness.cli._loop import run_async
 from harness.cli._options import SETTINGS, settings
@@ -243,11 +243,11 @@ def _bind(chosen: dict[str, Any]) -> str:
     Workers of other machines are refused where only this machine can reach the target.
     """
     address = listenable(chosen["bind"], chosen["port"], flags=("--bind", "--port"))
-    if not is_loopback(address) and not is_url(chosen["target"]):
+    if not is_loopback(address) and is_served_here(chosen["target"]):
         raise UsageError(
             f"With --bind {chosen['bind']} workers come from other machines, and none of those can reach "
-            f"--target {chosen['target']}, which is served on 127.0.0.1 of this one. Name a service by "
-            "http://HOST:PORT."
+            f"--target {chosen['target']}, which is on 127.0.0.1 of this one. Name a service by an address "
+            "of this machine that they reach: http://HOST:PORT"
         )
     return address
 

@@ -228,6 +228,10 @@ def test_a_value_that_is_none_is_refused(
             ["--master", "--bind", ANYBODY, "--target", "service"],
             "none of those can reach --target service",
         ),
+        (
+            ["--master", "--bind", ANYBODY, "--target", "http://localhost:8000"],
+            "none of those can reach --target http://localhost:8000",
+        ),
         (["--master", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine"),
         (["--master", "--bind", "no.such.host.invalid"], "cannot be resolved"),
         (["--master", "--bind", "::1"], "Locust listens on IPv4"),
