@@ -232,7 +232,7 @@ def test_a_value_that_is_none_is_refused(
             ["--master", "--bind", ANYBODY, "--target", "http://localhost:8000"],
             "none of those can reach --target http://localhost:8000",
         ),
-        (["--master", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine"),
+        (["--master", "--bind", "203.0.113.77"], "203.0.113.77 is no address of this machine"),
         (["--master", "--bind", "no.such.host.invalid"], "cannot be resolved"),
         (["--master", "--bind", "::1"], "Locust listens on IPv4"),
         (["--web", "--web-host", "::1"], "Locust listens on IPv4"),
