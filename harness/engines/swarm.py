@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.driving.auditing import AuditMode, audited, in_words
 from harness.driving.quiet import quiet_books
 from harness.errors import InconclusiveError
+from harness.laws import LAWS
 from harness.load.behaviour import BEHAVIOURS, behaviours_for
 from harness.load.plan import LoadPlan
-from harness.model import Evidence, Outcome
+from harness.model import Evidence, Judgement, Outcome
 from harness.model.events import Noticed
 from harness.model.verdict import LoadFigures
 from harness.postgres import connect
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from harness.driving.tally import Tally
     from harness.driving.trial import Settings, Trial
     from harness.load.plan import LoadSettings
-    from harness.model import Books, Call, Feature, Running, Scenario, Target, TicketType
+    from harness.model import Books, Call, Feature, LawResult, Running, Scenario, Target, TicketType
     from harness.swarming.sales import OpenSale
     from harness.swarming.serving import Door
 
@@ -56,6 +58,9 @@ _ABOUT_BOOKS = ("counters_agree_with_rows", "never_negative", "no_leak", "no_ove
 """Laws that need no history: what is left to judge where part of it was lost."""
 _ABOUT_STATES = ("never_negative", "no_oversell")
 """Laws that hold after every commit, and not only at the end."""
+_SWEEPING = frozenset(law.name for law in LAWS.entries.values() if law.sweeping)
+_LONG = 1.0
+"""Seconds that judging one sale may take, before it is not asked again what could not be decided."""
 _ALIKE_WHEN_UNSURE = 4
 """Readings that must agree at the end of a sale in which some outcome is unknown."""
 _SAMPLED_FOR = 2.0
@@ -195,6 +200,8 @@ class _Judge:
     running: Running
     sales: Sales
     _judged: set[int] = field(default_factory=set)
+    _given_up: set[str] = field(default_factory=set)
+    """Laws that took long in one sale and could not say: in the next ones they are not asked."""
 
     async def sales_by(self, monitor: asyncpg.Connection, history: Path) -> None:
         """Judge all sales, once everything is quiet.
@@ -235,7 +242,12 @@ class _Judge:
 
     @property
     def _scenario(self) -> Scenario:
-        return replace(self.trial.tally.scenario, tickets=self.sales.tickets)
+        """What was on sale, and the laws that are asked about it."""
+        scenario = replace(self.trial.tally.scenario, tickets=self.sales.tickets)
+        if not self._given_up:
+            return scenario
+        laws = tuple(name for name in scenario.laws or LAWS.entries if name not in self._given_up)
+        return replace(scenario, laws=laws)
 
     async def _judge_sale(
         self, sale: OpenSale, history: tuple[Call, ...], monitor: asyncpg.Connection
@@ -251,7 +263,11 @@ class _Judge:
         self._judged.add(sale.number)
         tally.commits += seen.commits
         evidence = Evidence(scenario=self._scenario, history=history, books=books, states=seen.states)
-        if tally.judge(evidence).violations:
+        begun = time.monotonic()
+        judgements = tally.judge(evidence)
+        if time.monotonic() - begun > _LONG:
+            self._given_up |= {name for name in _SWEEPING if _is_open(judgements.results.get(name))}
+        if judgements.violations:
             # What is broken may be mended a moment later by something that runs behind the answer.
             later = await self._books(sale, monitor, alike=_ALIKE_WHEN_UNSURE)
             if later != books:
@@ -268,6 +284,10 @@ class _Judge:
             await client.close()
         except InconclusiveError as error:
             self.trial.tally.troubles.append(f"after the load the target no longer answered: {error}")
+
+
+def _is_open(result: LawResult | None) -> bool:
+    return result is not None and result.judgement is Judgement.NOT_JUDGED
 
 
 def _reads_log(auditor: Auditor | None) -> bool:

@@ -43,6 +43,8 @@ _SMALL = 64
 """Histories of at most so many calls are searched exactly first."""
 _LITTLE = 1_000
 """With this budget."""
+_WORK = 2_000_000
+"""Calls, over all configurations that the exact search visits, after which it gives up as well."""
 _LARGE = 2_000
 """Histories of more calls than this are not searched at all: states are compared whole."""
 
@@ -84,7 +86,9 @@ def _explain(part: Part, books: Books | None, budget: int) -> Finding:
     done = small and little == budget
     if fast.explained is not Explained.UNDECIDED or done or len(part.calls) > _LARGE:
         return fast
-    finding = search(part, mine, budget=budget + len(part.calls))
+    # Each configuration is as large as the history is long.
+    many = min(budget, _WORK // max(1, len(part.calls)))
+    finding = search(part, mine, budget=many + len(part.calls))
     return fast if finding.explained is Explained.UNDECIDED else finding
 
 
