@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -50,7 +51,7 @@ def plan_from(options: Namespace | None) -> tuple[LoadPlan, Sale] | None:
         shape=Shape.STEADY,
         wait=(0.0, 0.0),
         timeout=TIMEOUT,
-        seed=0,
+        seed=secrets.randbits(32),
         record=False,
         may_load_host=True,
     )

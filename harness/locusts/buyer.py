@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from random import uniform
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,20 @@ TAKEN_AWAY = Answer(Outcome.UNKNOWN, detail="the buyer was taken away before the
 
 class UnknownOutcomeError(Exception):
     """What Locust counts as a failure: nobody can say whether it happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One request for one operation."""
+
+    sale: Sale
+    client: str
+    """Whose call it is in the history."""
+    operation: Operation
+    ids: tuple[str, str]
+    request: Request
+    among_others: bool
+    """Others leave at the same moment."""
 
 
 class Buyer(FastHttpUser):
@@ -241,35 +256,22 @@ class Buyer(FastHttpUser):
             moment = time.monotonic_ns()
             self._share.record(sale, client, operation, NOTHING_NAMED, moment, moment)
             return NOTHING_NAMED
-        answer = self._ask(sale, client, operation, ids, request, connection, among_others)
+        answer = self._run(Errand(sale, client, operation, ids, request, among_others), connection)
         self._named.remember(operation, answer)
         return answer
 
-    def _ask(
-        self,
-        sale: Sale,
-        client: str,
-        operation: Operation,
-        ids: tuple[str, str],
-        request: Request,
-        connection: Connection,
-        among_others: bool,
-    ) -> Answer:
+    def _run(self, errand: Errand, connection: Connection) -> Answer:
         """Send a request and record what came of it, whatever happens to this greenlet meanwhile."""
-        timeout = self._plan.timeout
-        body = None if request.body is None else json.dumps(request.body).encode()
         answer, completed, size, failure = TAKEN_AWAY, None, 0, ""
         self._under_way += 1
         self._idle.clear()
         invoked = time.monotonic_ns()
         try:
-            connection.open(timeout)
+            connection.open(self._plan.timeout)
             invoked = time.monotonic_ns()
-            status, content = connection.ask(
-                request.method, request.path, body, timeout, among_others=among_others
-            )
-            came, size = time.monotonic_ns(), len(content)
-            answer = answer_of(operation, ids, request, status, content)
+            status, body = self._exchange(errand, connection)
+            came, size = time.monotonic_ns(), len(body)
+            answer = answer_of(errand.operation, errand.ids, errand.request, status, body)
             if answer.outcome is Outcome.UNKNOWN:
                 failure = f"status {status}"
             else:
@@ -278,18 +280,25 @@ class Buyer(FastHttpUser):
             failure = str(error)
             answer = Answer(Outcome.UNKNOWN, detail=failure)
         finally:
-            self._share.record(sale, client, operation, answer, invoked, completed)
+            self._share.record(errand.sale, errand.client, errand.operation, answer, invoked, completed)
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-        self._tell_locust(kind_of(operation), request.method, invoked, size, failure)
+        self._tell_locust(errand, invoked, size, failure)
         return answer
 
-    def _tell_locust(self, kind: str, method: str, invoked: int, size: int, failure: str) -> None:
+    def _exchange(self, errand: Errand, connection: Connection) -> tuple[int, bytes]:
+        request = errand.request
+        body = None if request.body is None else json.dumps(request.body).encode()
+        return connection.ask(
+            request.method, request.path, body, self._plan.timeout, among_others=errand.among_others
+        )
+
+    def _tell_locust(self, errand: Errand, invoked: int, size: int, failure: str) -> None:
         """Have Locust count it, by its kind: a refusal is an answer, an unknown outcome a failure."""
         self.environment.events.request.fire(
-            request_type=method,
-            name=kind,
+            request_type=errand.request.method,
+            name=kind_of(errand.operation),
             response_time=(time.monotonic_ns() - invoked) / 1e6,
             response_length=size,
             exception=UnknownOutcomeError(failure) if failure else None,

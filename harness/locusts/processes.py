@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import locust
+from locust import runners
 from locust.exception import RPCError, RPCSendError
-from locust.runners import MASTER_HEARTBEAT_TIMEOUT
 
 from harness import __version__
 from harness.errors import UsageError
@@ -63,6 +63,8 @@ PLANNING = 30.0
 """Seconds in which the engine must say what to do."""
 SAFE = 20.0
 """Seconds without any sign that what was sent is safe, after which nobody waits any longer."""
+REPORTING = 1.0
+"""Seconds between a worker's figures: Locust's own three are long for who watches a run of five."""
 FORGOTTEN = 10.0
 """Seconds in which the master must tell a worker to quit, once that has said all it had to say."""
 ENDING = 5.0
@@ -176,6 +178,7 @@ class Worker(Loading):
         runner: Any = environment.runner
         super().__init__(environment, Share(runner.client_id, str(runner.worker_index), self._up))
         self._begun = self._understands = True
+        runners.WORKER_REPORT_INTERVAL = min(runners.WORKER_REPORT_INTERVAL, REPORTING)
         runner.register_message(NAME, self._hear)
         gevent.spawn(self._introduce)
 
@@ -208,7 +211,7 @@ class Worker(Loading):
 
     def _on_quitting(self, **options: Any) -> None:
         heard = self.runner.last_heartbeat_timestamp
-        if heard is not None and time.time() - heard >= MASTER_HEARTBEAT_TIMEOUT:
+        if heard is not None and time.time() - heard >= runners.MASTER_HEARTBEAT_TIMEOUT:
             # Locust quits because of that, and calls it success.
             logger.error("The master is lost: what this worker did since proves nothing.")
             self.environment.process_exit_code = REFUSED

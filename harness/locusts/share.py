@@ -80,7 +80,9 @@ class Share:
     def newcomer(self, sale: Sale) -> Visit:
         """Return somebody who was never there before, with luck of their own, and what they want."""
         assert self.plan is not None  # noqa: S101  # buyers come when all is ready
-        person = f"{self._name}-{next(self._numbers)}"
+        # An engine opens sales of its own. Without one the same event may be visited by run after run.
+        name = self._name if self.plan.record else f"{self.plan.seed:x}-{self._name}"
+        person = f"{name}-{next(self._numbers)}"
         luck = Random(f"{self.plan.seed} {person}")  # noqa: S311  # for choosing, not for secrets
         return Visit(ticket=luck.choice(list(sale.tickets)), person=person, luck=luck)
 
