@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.join`` simulates a right system that sells to the buyers of four workers in several
 sales, and writes down what each worker would have sent. Then it measures what the engine does with that: both
-readings of the files, one history for each sale, and all laws about it, through the same tally. Measuring is
-done in a process of its own, so that its peak memory is its own. ``make bench`` does it too.
+readings of the files, one history for each sale, and all laws about it, through the same tally and in two
+processes. Their peak memory is that of nothing else. ``make bench`` does it too.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from harness.model import (  # noqa: E402
     Stock,
     Verdict,
 )
+from harness.swarming.elsewhere import Job, elsewhere  # noqa: E402
 from harness.swarming.gathering import Gatherer  # noqa: E402
 from harness.swarming.joining import survey, uncollected  # noqa: E402
 from harness.swarming.sales import scaled  # noqa: E402
@@ -175,26 +176,38 @@ async def _sale(
     return now
 
 
-def judge(folder: Path) -> dict[str, float]:
-    """Join and judge what was written down, and return what it took."""
+async def judge(folder: Path) -> dict[str, float]:
+    """Join and judge what was written down, in two processes as the engine does, and return what it took."""
     scenario = load_scenarios([content("scenarios")])["rush"].build()
     tally = Tally(scenario=scenario, engine="swarm", laws=None, listen=lambda _: None)
-    begun, cpu = time.perf_counter(), time.process_time()
+    begun = time.perf_counter()
     with uncollected():
         found = survey(folder / "history")
-        joined = time.perf_counter() - begun
-        for sale, history in found.histories():
-            books: Books = pickle.loads((folder / f"{sale}.books").read_bytes())  # noqa: S301  # ours
-            tickets = scaled(scenario.tickets, books.stock[0].initial)
-            on_sale = replace(scenario, tickets=tickets)
-            tally.add(Evidence(scenario=on_sale, history=history, books=books))
-    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        read = time.perf_counter() - begun
+        seen = {sale: (_books(folder, sale), ()) for sale in found.sales}
+        (stock,) = seen[0][0].stock
+        on_sale = replace(scenario, tickets=scaled(scenario.tickets, stock.initial))
+        theirs = {sale: seen[sale] for sale in found.sales[len(found.sales) // 2 :]}
+        job = Job(survey=found, scenario=on_sale, engine=tally.engine, laws=None, seen=theirs)
+        async with elsewhere(job, folder) as other:
+            for sale, history in found.histories(sale for sale in seen if sale not in theirs):
+                tally.add(Evidence(scenario=on_sale, history=history, books=seen[sale][0]))
+            done = await other.done()
+    assert done is not None
+    tally.merge(done[0])
+    seconds = time.perf_counter() - begun
     check = tally.check()
     assert not found.troubles
     assert check.verdict is Verdict.SAFE, (check.reasons, check.violations)
-    assert check.operations == found.records
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "cpu": cpu, "survey": joined, "peak": peak, "records": found.records}
+    assert (check.operations, check.runs) == (found.records, SALES)
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(each.ru_utime + each.ru_stime for each in both)
+    return {"seconds": seconds, "cpu": cpu, "read": read, "peak": sum(each.ru_maxrss for each in both) / 1024}
+
+
+def _books(folder: Path, sale: int) -> Books:
+    books: Books = pickle.loads((folder / f"{sale}.books").read_bytes())  # noqa: S301  # ours
+    return books
 
 
 def measured(quick: bool) -> Iterator[Measured]:
@@ -206,9 +219,11 @@ def measured(quick: bool) -> Iterator[Measured]:
     what = f"{size:,} records of {WORKERS} workers, {SALES} sales"
     seconds, peaks = [run["seconds"] for run in runs], [run["peak"] for run in runs]
     yield Measured(f"{what}: joined and judged", "s", seconds, "<= 30 s", lambda median: median <= 30)
-    yield Measured(f"{what}: CPU time", "s", [run["cpu"] for run in runs])
-    yield Measured(f"{what}: first reading alone", "s", [run["survey"] for run in runs])
-    yield Measured(f"{what}: peak memory", "MiB", peaks, "<= 2048 MiB", lambda median: median <= 2048)
+    yield Measured(f"{what}: CPU time of both processes", "s", [run["cpu"] for run in runs])
+    yield Measured(f"{what}: first reading alone", "s", [run["read"] for run in runs])
+    yield Measured(
+        f"{what}: peak memory of both processes", "MiB", peaks, "<= 2048 MiB", lambda median: median <= 2048
+    )
 
 
 def _in_process(folder: str) -> dict[str, float]:
@@ -225,7 +240,7 @@ def main() -> None:
     parser.add_argument("--judge", metavar="FOLDER", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.judge:
-        print(json.dumps(judge(Path(chosen.judge))))
+        print(json.dumps(asyncio.run(judge(Path(chosen.judge)))))
         return
     print(HEAD)
     for figure in measured(chosen.quick):

@@ -120,6 +120,21 @@ class Tally:
         )
         return bool(judgements.violations)
 
+    def merge(self, other: Tally) -> None:
+        """Add the runs of another tally of the same check, none of which broke a law."""
+        self.runs += other.runs
+        self.operations += other.operations
+        self.overlapping = max(self.overlapping, other.overlapping)
+        self.states += other.states
+        self._outcomes += other._outcomes
+        self._stray_unknown += other._stray_unknown
+        for name, result in other._results.items():
+            self._results[name] = _stronger(self._results.get(name), result)
+
+    def forget(self) -> None:
+        """Let go of the run that was judged last: nobody asks about it any more."""
+        self._judged = None
+
     @property
     def broken(self) -> tuple[str, ...]:
         """The laws broken so far, each once, in the order in which they were."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from harness.load.messages import LENGTH, Chunk, Ended, NoMessageError, from_body, length_of
 from harness.load.records import NoRecordError, call_of, rows
+from harness.model import Outcome
 from harness.swarming.gathering import SUFFIX, called
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from harness.load.records import Row
     from harness.model import Call
 
+_UNKNOWN = Outcome.UNKNOWN.value
 _BY_INVOCATION = itemgetter(6, 1)
 """When a record was invoked, and by whom: the order of a history."""
 
@@ -45,28 +47,39 @@ class Survey:
     """What is missing, one line for each worker that lost something; none when the history is whole."""
     errors: dict[Path, int] = field(default_factory=dict)
     """Nanoseconds by which the times of a file may be off."""
-    last: dict[int, dict[Path, int]] = field(default_factory=lambda: defaultdict(dict))
+    last: dict[int, dict[Path, int]] = field(default_factory=dict)
     """In which readable chunk of each file a sale occurs last, by the sale's number."""
+    first: dict[int, dict[Path, int]] = field(default_factory=dict)
+    """And in which it occurs first."""
+    unsure: set[int] = field(default_factory=set)
+    """The sales in which some outcome is unknown."""
 
     @property
     def sales(self) -> tuple[int, ...]:
         """The numbers of the sales that occur, in order."""
         return tuple(sorted(self.last))
 
-    def histories(self) -> Iterator[tuple[int, tuple[Call, ...]]]:
-        """Yield each sale that occurs and its history, in order and numbered.
+    def histories(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, tuple[Call, ...]]]:
+        """Yield sales and their histories, in order and numbered. A sale that does not occur has none.
+
+        :param numbers: which sales; ``None``: those that occur.
 
         Times are widened by what the clock of their worker may be off, in favour of the target.
         """
-        streams = {path: _Stream(path, self.errors.get(path, 0)) for path in self.files}
+        wanted = self.sales if numbers is None else tuple(sorted(numbers))
+        first = [self.first[sale] for sale in wanted if sale in self.first]
+        begin = {
+            path: min((chunks[path] for chunks in first if path in chunks), default=0) for path in self.files
+        }
         waiting: defaultdict[int, list[Row]] = defaultdict(list)
         with contextlib.ExitStack() as stack:
+            streams = {path: _Stream(path, self.errors.get(path, 0), begin[path]) for path in self.files}
             for stream in streams.values():
                 stack.callback(stream.close)
-            for sale in self.sales:
-                for path, chunk in self.last[sale].items():
-                    streams[path].read_to(chunk, waiting)
-                found = waiting.pop(sale)
+            for sale in wanted:
+                for path, chunk in self.last.get(sale, {}).items():
+                    streams[path].read_to(chunk, waiting, wanted=sale)
+                found = waiting.pop(sale, [])
                 found.sort(key=_BY_INVOCATION)
                 yield sale, tuple(call_of(row, index) for index, row in enumerate(found))
 
@@ -109,7 +122,9 @@ def _look(path: Path, found: Survey) -> str | None:
                 if len(told) != message.records:
                     return f"{worker}: chunk {chunks} has {len(told)} records, not {message.records}"
                 for sale in {row[0] for row in told}:
-                    found.last[sale][path] = chunks
+                    found.last.setdefault(sale, {})[path] = chunks
+                    found.first.setdefault(sale, {}).setdefault(path, chunks)
+                found.unsure.update(row[0] for row in told if row[4] == _UNKNOWN)
                 chunks += 1
                 records += len(told)
                 found.records += len(told)
@@ -129,6 +144,8 @@ class _Stream:
 
     path: Path
     error: int
+    begin: int
+    """The first chunk of which anything is wanted."""
     _messages: Iterator[Chunk | Ended] = field(init=False)
     _file: BinaryIO = field(init=False)
     _next: int = 0
@@ -137,13 +154,17 @@ class _Stream:
         self._file = self.path.open("rb")
         self._messages = _messages(self._file)
 
-    def read_to(self, chunk: int, into: dict[int, list[Row]]) -> None:
-        """Read up to a chunk, and put its records where their sale's are."""
+    def read_to(self, chunk: int, into: dict[int, list[Row]], *, wanted: int) -> None:
+        """Read up to a chunk, and put its records where their sale's are.
+
+        :param wanted: records of sales before this one are dropped.
+        """
         while self._next <= chunk:
             message = next(self._messages)
             if isinstance(message, Chunk):
-                for row in rows(message.payload):
-                    into[row[0]].append(_widened(row, self.error) if self.error else row)
+                for row in rows(message.payload) if self._next >= self.begin else ():
+                    if row[0] >= wanted:
+                        into[row[0]].append(_widened(row, self.error) if self.error else row)
                 self._next += 1
 
     def close(self) -> None:
