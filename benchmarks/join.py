@@ -202,7 +202,8 @@ async def judge(folder: Path) -> dict[str, float]:
     assert (check.operations, check.runs) == (found.records, SALES)
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(each.ru_utime + each.ru_stime for each in both)
-    return {"seconds": seconds, "cpu": cpu, "read": read, "peak": sum(each.ru_maxrss for each in both) / 1024}
+    peak = sum(each.ru_maxrss for each in both) / 1024
+    return {"seconds": seconds, "cpu": cpu, "read": read, "peak": peak}
 
 
 def _books(folder: Path, sale: int) -> Books:

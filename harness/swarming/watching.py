@@ -164,6 +164,7 @@ class Watch:
                 if self.locusts.root.code is not None and self.conversation.link.is_connected:
                     await self.conversation.over.wait()
                 await asyncio.gather(*(worker.wait() for worker in self.locusts.workers))
+        await self._tell()
         codes = [(process, process.code) for process in self.locusts.processes]
         await self.locusts.end()
         for process, code in codes:

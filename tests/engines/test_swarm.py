@@ -191,6 +191,25 @@ async def test_it_goes_on_after_an_oversell_when_told_so(swarmed: Swarmed) -> No
     assert done.hits > 1
 
 
+async def test_a_long_history_is_judged_in_two_processes(
+    swarmed: Swarmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes out otherwise than in one: neither for a right target nor for a wrong one."""
+    monkeypatch.setattr("harness.swarming.judging.WORTH_IT", 1)
+    load = LoadSettings(users=10, run_time=4.0, stock=20, keep_going=True)
+    done = await swarmed.check(resolve("specimen:check_then_decrement"), load)
+    assert done.verdict is Verdict.VIOLATED
+    assert done.hits > 1
+    assert done.runs == swarmed.progress.sales
+    assert done.operations == swarmed.kept
+    assert (swarmed.folder / "swarm" / "rush" / "judging.log").read_text() == ""
+    swarmed.folder = swarmed.folder / "again"
+    swarmed.folder.mkdir()
+    done = await swarmed.check(resolve("service"), load)
+    assert (done.verdict, done.reasons) == (Verdict.SAFE, ())
+    assert (done.runs, done.operations) == (swarmed.progress.sales, swarmed.kept)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_worker_that_dies_or_hangs_leaves_it_open(how: signal.Signals, swarmed: Swarmed) -> None:
     """However well everything else goes; what it had sent is kept, and the load ends at once."""
