@@ -202,6 +202,8 @@ class _Table:
 
     def _report(self, theatre: Theatre, clean: Clean) -> None:
         faults, ground = theatre.faults, theatre.ground
+        if not any(mark in (Mark.HELD, Mark.VIOLATED) for mark in self.marks.values()):
+            self.trial.tally.troubles.append("nothing could be broken, or there was no time for it")
         self.trial.tally.faults = FaultTable(
             faults=tuple(faults),
             rows=rows(self.trial.scenario, clean, faults, ground, self.marks),

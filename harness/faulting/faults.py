@@ -279,8 +279,18 @@ def _uncommitted(step: SeenStep) -> bool:
     return step.commits or (step.in_transaction and step.kind is Kind.DATA)
 
 
+def _takes_locks(step: SeenStep) -> bool:
+    """Say whether somebody else can be in its way: others only read what was committed."""
+    return step.writes or step.locks or step.calls
+
+
 def _committing(step: SeenStep) -> bool:
     return step.ends_transaction
+
+
+def _may_fail(at: Callable[[SeenStep], bool], step: SeenStep) -> bool:
+    """Say whether such an error may come there: to undo something never fails."""
+    return step.kind not in (Kind.ROLLBACK, Kind.SAVEPOINT) and at(step)
 
 
 def _refused(sqlstate: str, message: str, _step: SeenStep) -> Decision:
@@ -288,12 +298,15 @@ def _refused(sqlstate: str, message: str, _step: SeenStep) -> Decision:
 
 
 _REFUSALS: Mapping[str, tuple[str, Callable[[SeenStep], bool]]] = {
-    "40001": ("could not serialize access", lambda _: True),
-    "40P01": ("deadlock detected", _before_it_ran),
+    "40001": ("could not serialize access", lambda step: step.in_transaction or _takes_locks(step)),
+    "40P01": ("deadlock detected", lambda step: _before_it_ran(step) and _takes_locks(step)),
     "53300": ("too many connections", _before_it_ran),
     "57P01": ("terminating connection due to administrator command", _before_it_ran),
     "57014": ("canceling statement due to statement timeout", _before_it_ran),
-    "23505": ("duplicate key value violates unique constraint", lambda step: step.writes),
+    "23505": (
+        "duplicate key value violates unique constraint",
+        lambda step: step.inserts or (step.calls and step.writes),
+    ),
     "25P03": (
         "terminating connection due to idle-in-transaction timeout",
         lambda step: step.in_transaction and not step.commits,
@@ -332,7 +345,7 @@ FAULTS: tuple[Fault, ...] = (
         WireFault(
             name=f"refused {sqlstate}",
             decision=functools.partial(_refused, sqlstate, message),
-            at=at,
+            at=functools.partial(_may_fail, at),
             words=f"{{}} was refused with {sqlstate}",
             lies=True,
         )

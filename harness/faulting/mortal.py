@@ -48,6 +48,7 @@ class _Performing:
 
     def __await__(self) -> Generator[Any, Any, Answer]:
         go_on: Callable[[], Any] = functools.partial(self.coroutine.send, None)
+        buried = False
         while True:
             try:
                 waited_for = go_on()
@@ -57,7 +58,10 @@ class _Performing:
             try:
                 yield waited_for
                 go_on = functools.partial(self.coroutine.send, None)
-                if self.request.dead:
-                    yield from asyncio.get_running_loop().create_future()
-            except BaseException as error:  # it is the coroutine's, whatever it is; also the end of its death
+            except BaseException as error:  # it is the coroutine's, whatever it is
                 go_on = functools.partial(self.coroutine.throw, error)
+            if self.request.dead and not buried:
+                try:
+                    yield from asyncio.get_running_loop().create_future()
+                except BaseException as error:  # only a cancellation ends this
+                    go_on, buried = functools.partial(self.coroutine.throw, error), True

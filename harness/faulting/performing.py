@@ -344,14 +344,11 @@ class _Run:
         if request.broken:
             await self._backends_gone()
             await self._at_rest()
-        if request.broken or task.done() is False or task.cancelled() or self._unknown(task):
+        if request.cut or request.given_up.done() or not _answered(task):
             with contextlib.suppress(Exception):
                 client.abandon()
             with contextlib.suppress(KeyError):
                 self.theatre.stage.forget(place)
-
-    def _unknown(self, task: asyncio.Task[Answer]) -> bool:
-        return task.done() and not task.cancelled() and task.result().outcome is Outcome.UNKNOWN
 
     async def _hung(self, request: Request) -> None:
         """Note who was never answered; where that is our own doing, that nothing can be said."""
@@ -375,3 +372,8 @@ class _Run:
         while time.monotonic() < until and (seen != len(self.saboteur.steps) or self.saboteur.running):
             seen = len(self.saboteur.steps)
             await asyncio.sleep(0.01)
+
+
+def _answered(task: asyncio.Task[Answer]) -> bool:
+    """Say whether there was an answer, after which a client goes on on its connection."""
+    return task.done() and not task.cancelled() and task.result().outcome is not Outcome.UNKNOWN

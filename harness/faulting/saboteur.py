@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.faulting.steps import step_of
-from harness.wire import CUT, PROCEED
+from harness.wire import CUT, PROCEED, Action
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -145,7 +145,8 @@ class Saboteur:
         finally:
             request.held = False
         self.fired.append(injection)
-        if decision is not PROCEED:
+        if decision.action in (Action.CUT, Action.CUT_AFTER):
+            request.cut = True
             self.broken.add(step.pid)
         return decision
 
@@ -154,7 +155,8 @@ class Saboteur:
         inside = step.commits or step.in_transaction
         written = await self.watch.written(step.pid) if inside else frozenset()
         last = self._before.get(step.session)
-        if last is not None and written - self._written.get(step.session, frozenset()):
+        # Postgres locks what a statement will write when it parses it; only of functions is that news.
+        if last is not None and last.calls and written - self._written.get(step.session, frozenset()):
             last.writes = True
         if last is not None and step.commits:
             step.writes = last.writes

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.exploring.events import without_constants
+from harness.exploring.monitor import asks_for_row_locks
 from harness.wire import Kind
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LENGTH = 200
 _HEAD = re.compile(
     r"(?<!for )(?<!key )\b(insert into|update|delete from|merge into) (?:only )?([\w.\"]+)", re.IGNORECASE
 )
+_INSERTS = re.compile(r"\b(?:insert|merge) into ", re.IGNORECASE)
 _FROM = re.compile(r"\bfrom\s+([\w.\"]+)", re.IGNORECASE)
 _CALLED = re.compile(
     r"^(?:select|call)\b.*?\b(?!exists\b|coalesce\b|sum\b|count\b)([\w.\"]+) ?\(", re.IGNORECASE
@@ -52,8 +54,14 @@ class SeenStep:
     session: int
     """The proxy's number of it."""
     pid: int
+    calls: bool = False
+    """It calls a function, which may do anything."""
     writes: bool = False
-    """The statement was seen writing, or says that it does."""
+    """The statement says that it writes, or calls a function that was seen to."""
+    inserts: bool = False
+    """It writes new rows, which may be there already, or may do so in a function."""
+    locks: bool = False
+    """It asks for row locks in so many words."""
     failed: bool = False
     """Postgres refused it."""
 
@@ -77,6 +85,8 @@ class Request:
     """A fault is at work at one of its steps."""
     broken: bool = False
     """A fault fired at one of its steps."""
+    cut: bool = False
+    """A connection that served it was broken."""
     dead: bool = False
     """Whoever served it has died: nothing of it goes on."""
     lied_to: bool = False
@@ -105,7 +115,10 @@ def step_of(statement: Statement, *, number: int, pid: int, commits: bool) -> Se
         coarse=statement.coarse,
         session=statement.session,
         pid=pid,
+        calls=bool(_CALLED.match(text)) or statement.coarse,
         writes=bool(_HEAD.search(text)) or statement.coarse,
+        inserts=bool(_INSERTS.search(text)),
+        locks=asks_for_row_locks(text),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ JOBS = """
     );
     CREATE INDEX ON jobs (ticket_id) WHERE status = 'new';
 """
+_PASSING = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _REFUSED = {"sold out": SOLD_OUT, "duplicate": DUPLICATE}
 
 
@@ -48,7 +50,9 @@ class JobShop(Shop):
                 return Answer(Outcome.ACCEPTED, reservation=str(job["rsvp_id"]))
             if job["status"] in _REFUSED:
                 return _REFUSED[job["status"]]
-            await self.work(db, ticket)
+            # Whatever the work ran into, the job stands, and may be done by others; so nobody is refused.
+            with contextlib.suppress(*_PASSING):
+                await self.work(db, ticket)
 
     @abstractmethod
     async def work(self, db: asyncpg.Connection, ticket: Ticket) -> None:
