@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 READY = 60.0
 """Seconds in which a buyer must be told what is on sale."""
 GRACE = 1.0
-"""Seconds beyond the time-out of an answer, in which what is under way ends by itself."""
+"""Seconds beyond the time-outs, in which what is under way ends by itself."""
 SHAKEN = 0.2
 """Seconds before the next visit of somebody who got no answer: who is down is not asked all the time."""
 TAKEN_AWAY = Answer(Outcome.UNKNOWN, detail="the buyer was taken away before the answer came")
@@ -177,7 +177,7 @@ class Buyer(FastHttpUser):
         if force:
             self._leaving = True
             if not self._idle.is_set():
-                self._idle.wait(self._plan.timeout + GRACE)
+                self._idle.wait(2 * self._plan.timeout + GRACE)  # to connect, and to be answered
         return bool(super().stop(force=force))
 
     def on_stop(self) -> None:

@@ -15,6 +15,7 @@ Without an engine a process is an ordinary load test: the same buyers, and nothi
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ class Process:
         self._ending = False
         self._quitting = False
         environment.events.quitting.add_listener(self._on_quitting)
+        gevent.signal_handler(signal.SIGINT, _interrupt, gevent.getcurrent())
 
     def fail(self, reason: str) -> None:
         """End, and say why in one line."""
@@ -304,6 +306,14 @@ class Master(Process):
     def _up(self, message: Message) -> None:
         if self._root is not None:
             self._root.send(message)
+
+
+def _interrupt(main: Any) -> None:
+    """Have Ctrl-C raised where Locust's own main part waits.
+
+    Python would raise it in whatever runs at that moment: a buyer who has just sent something, or the link.
+    """
+    gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
 
 
 def _look_at_options(environment: Environment) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DRAINING = 60.0
-"""Seconds in which workers must have stopped their buyers and sent all that was recorded."""
+"""Seconds beyond what buyers may wait for answers, in which workers must have sent all that was recorded."""
 
 
 class Relay:
@@ -92,11 +92,13 @@ class Relay:
         """Have all workers stop, and wait until they have sent what they recorded, or are gone."""
         for worker in list(self._greeted):
             self._tell(worker, Stop("the load is over"))
-        until = time.monotonic() + DRAINING
+        timeout = self._planned.plan.timeout if self._planned is not None else 0.0
+        patience = DRAINING + 2 * timeout
+        until = time.monotonic() + patience
         while left := self._still_to_end():
             if time.monotonic() > until:
                 for worker in left:
-                    self._up(Trouble(worker, f"it did not end within {DRAINING:g} s"))
+                    self._up(Trouble(worker, f"it did not end within {patience:g} s"))
                 return
             gevent.sleep(0.05)
 

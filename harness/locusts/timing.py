@@ -1,7 +1,10 @@
 """Time: what the engine's clock says, told by ours.
 
 On one machine both are one clock: ``CLOCK_MONOTONIC`` is the kernel's, and the boot id says which kernel that
-is. Elsewhere the engine is asked for its time, and the answer that came fastest is the one that says most
+is. Virtual machines that were woken from one snapshot have one boot id and two clocks; so what the engine
+told must also lie between question and answer.
+
+Elsewhere the engine is asked for its time, and the answer that came fastest is the one that says most
 (Cristian, *Probabilistic clock synchronization*, Distributed Computing 3, 1989): its clock then was what it
 told, give or take half of the time between question and answer. Clocks drift, so it is asked again and again.
 """
@@ -114,4 +117,5 @@ class EngineClock:
         if answer.sent != sent:
             return None
         half = (came - sent + 1) // 2
-        return answer.told + half - came, half, bool(self._boot) and answer.boot == self._boot
+        shared = bool(self._boot) and answer.boot == self._boot and sent <= answer.told <= came
+        return answer.told + half - came, half, shared

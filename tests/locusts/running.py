@@ -49,7 +49,7 @@ async def locust(log: Path, *options: str, link: str = "", file: Path = LOCUSTFI
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", LINK_VARIABLE: link}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "locust", "-f", str(file), *options),
+            *(sys.executable, "-m", "locust", *(() if "-f" in options else ("-f", str(file))), *options),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

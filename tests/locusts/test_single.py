@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+HOUR = 3600 * 10**9
+"""In nanoseconds."""
+
 
 async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
     """Each operation that the shop did is recorded once, with its answer and a name used once."""
@@ -52,21 +55,36 @@ async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    folder: Path, *options: str, stock: int = 30, **wanted: object
+    folder: Path,
+    *options: str,
+    stock: int = 30,
+    boot: str | None = None,
+    ahead: int = 0,
+    **wanted: object,
 ) -> AsyncIterator[tuple[Shop, Engine, Locust]]:
-    """Load a shop by one process for the length of a block."""
-    async with selling(general=stock) as shop:
+    """Load a shop by one process for the length of a block.
+
+    :param boot: the engine's boot id; that of this machine where it is left out.
+    :param ahead: nanoseconds that the engine's clock is ahead.
+    :param wanted: what of the plan is to be otherwise.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        shop = await stack.enter_async_context(selling(general=stock))
         plan = plan_for(shop.url, **wanted)
-        async with (
-            listening(plan, Sale(number=0, tickets=shop.tickets)) as engine,
-            locust(
-                folder / "log",
-                *("--headless", "-u", str(plan.users), "-r", str(plan.users), "--only-summary"),
-                *options,
-                link=engine.address,
-            ) as process,
-        ):
-            yield shop, engine, process
+        engine = await stack.enter_async_context(listening(plan, Sale(number=0, tickets=shop.tickets)))
+        engine.boot, engine.ahead = boot, ahead
+        many = ("-u", str(plan.users), "-r", str(plan.users))
+        yield (
+            shop,
+            engine,
+            await stack.enter_async_context(
+                locust(
+                    folder / "log",
+                    *("--headless", "--only-summary", *many, *options),
+                    link=engine.address,
+                )
+            ),
+        )
 
 
 async def stopped(engine: Engine, process: Locust, code: int = 0) -> None:
@@ -187,6 +205,35 @@ async def test_buyers_wait_while_nothing_is_taken(tmp_path: Path) -> None:
         assert sum(each.records for each in engine.of(Chunk)) == engine.of(Stats)[-1].requests
 
 
+@pytest.mark.parametrize(
+    ("patience", "trouble"),
+    [
+        ("share.STALLED", "no record was taken for 0.5 s"),
+        ("processes.SAFE", "of the chunks of records that were sent were not taken"),
+    ],
+)
+async def test_nobody_waits_for_ever(tmp_path: Path, patience: str, trouble: str) -> None:
+    """An engine that takes nothing any more is taken to be gone: no load without it, and an end."""
+    file = tmp_path / "impatient.py"
+    room, _ = patience.split(".")
+    file.write_text(
+        f"from harness.locusts import Buyer, {room}\n{patience} = 0.5\ndel {room}\n", encoding="utf-8"
+    )
+    async with loaded(tmp_path, "-f", str(file), stock=5, users=20) as (_, engine, process):
+        engine.takes = False
+        if room == "processes":
+            await engine.until(Chunk)
+            engine.say(Stop("seen enough"))
+        assert trouble in (await engine.until(Trouble)).text
+        if room == "share":
+            engine.take_all()
+            engine.say(Stop("seen enough"))
+        assert await process.ends() == 0
+        await engine.until_closed()
+        assert is_complete(engine)
+        assert len(engine.of(Ended)) == 1
+
+
 async def test_a_new_sale_is_visited(tmp_path: Path) -> None:
     """From the moment it is announced, and an old one that is announced late is not."""
     async with loaded(tmp_path, users=2) as (shop, engine, process), selling(other=10) as other:
@@ -214,32 +261,33 @@ async def test_without_records_nothing_is_sent(tmp_path: Path) -> None:
 
 async def test_the_engines_clock_counts(tmp_path: Path) -> None:
     """On another machine times are told by the engine's clock, give or take what is said at the end."""
-    hour = 3600 * 10**9
-    async with selling(general=30) as shop:
-        sale = Sale(number=0, tickets=shop.tickets)
-        async with listening(plan_for(shop.url), sale) as engine:
-            engine.boot, engine.ahead = "another", hour
-            async with locust(
-                tmp_path / "log", "--headless", "-u", "2", "-r", "2", link=engine.address
-            ) as process:
-                await engine.until_recorded(50)
-                await stopped(engine, process)
-                error = engine.of(Ended)[0].clock_error
-                assert 0 < error < 10**9
-                assert len(engine.of(Clock)) >= 8
-                last = engine.came[engine.of(Chunk)[-1].number] + hour
-                times = [call.completed or call.invoked for _, call in engine.calls]
-                assert max(times) <= last + error
-                assert min(times) > last - 60 * 10**9
+    async with loaded(tmp_path, boot="another", ahead=HOUR) as (_, engine, process):
+        await engine.until_recorded(50)
+        await stopped(engine, process)
+        error = engine.of(Ended)[0].clock_error
+        assert 0 < error < 10**9
+        assert len(engine.of(Clock)) >= 8
+        last = engine.came[engine.of(Chunk)[-1].number] + HOUR
+        times = [call.completed or call.invoked for _, call in engine.calls]
+        assert max(times) <= last + error
+        assert min(times) > last - 60 * 10**9
 
 
 async def test_one_clock_needs_no_telling(tmp_path: Path) -> None:
     """With the same boot id the clock is the same, exactly."""
     async with loaded(tmp_path) as (_, engine, process):
-        engine.ahead = 3600 * 10**9
         await engine.until_recorded(50)
         await stopped(engine, process)
         assert engine.of(Ended)[0].clock_error == 0
+        assert len(engine.of(Clock)) == 1
+
+
+async def test_one_boot_id_on_two_machines_is_found_out(tmp_path: Path) -> None:
+    """Machines woken from one snapshot: what the engine tells cannot be our time, so it is measured."""
+    async with loaded(tmp_path, ahead=HOUR) as (_, engine, process):
+        await engine.until_recorded(50)
+        await stopped(engine, process)
+        assert engine.of(Ended)[0].clock_error > 0
 
 
 @pytest.mark.parametrize("shape", [Shape.SPIKE, Shape.RAMP, Shape.SOAK])

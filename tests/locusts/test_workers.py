@@ -7,6 +7,8 @@ import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.load.messages import Chunk, Ended, Hello, Stats, Stop, Trouble, Workers
 from harness.load.plan import Sale
 from harness.model import Outcome
@@ -116,19 +118,20 @@ async def test_the_last_worker_to_go_says_all_it_knows(tmp_path: Path) -> None:
         assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
 
 
-async def test_a_killed_worker_is_seen(tmp_path: Path) -> None:
-    """Who is killed never says that it was all, and is called missing; the other goes on, and ends well."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_worker_that_dies_or_hangs_is_seen(tmp_path: Path, number: signal.Signals) -> None:
+    """It never says that it was all, and is called missing; the other goes on, and ends well."""
     async with (
         selling(general=30) as shop,
         listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
         mastered(tmp_path, engine, shop.url) as (master, workers),
     ):
         await engine.until_recorded(100)
-        workers[0].signal(signal.SIGKILL)
-        number = len(engine.of(Workers))
+        workers[0].signal(number)
+        told = len(engine.of(Workers))
         while "missing" not in engine.of(Workers)[-1].states.values():
-            number += 1
-            await engine.until(Workers, number)
+            told += 1
+            await engine.until(Workers, told)
         engine.say(Stop("a worker died"))
         assert await master.ends() == 0
         assert await workers[1].ends() == 0
