@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from harness.faulting.steps import in_short, moment
 from harness.model import FaultRow, Injection, Mark
 from harness.model.operations import kind_of
 
@@ -105,6 +106,7 @@ def _rows(
             step=step.number,
             statement=step.statement,
             commits=step.commits,
+            short=moment(in_short(step.statement), commits=step.commits),
             marks={fault.name: mark(request, step, fault) for fault in faults if fault.applies(step)},
         )
         for request, step in run.steps

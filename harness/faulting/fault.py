@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from harness.faulting.steps import in_short
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -119,9 +117,3 @@ class Fault(Protocol):
 
     async def fire(self, situation: Situation) -> Decision:
         """Break it, and return what becomes of the step."""
-
-
-def moment(statement: str, *, commits: bool) -> str:
-    """Return a step in words: ``INSERT INTO rsvps``, ``the commit of INSERT INTO rsvps``."""
-    short = in_short(statement)
-    return f"the commit of {short}" if commits else short

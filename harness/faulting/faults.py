@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.faulting.fault import Turn
+from harness.faulting.steps import moment
 from harness.model import Cancel, Feature
 from harness.wire import CUT, CUT_AFTER, PROCEED, Decision, Kind, fail_after, refuse
 
@@ -71,7 +72,7 @@ class Terminated:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"the backend was terminated before {_moment(step, commits=commits)}"
+        return f"the backend was terminated before {moment(step, commits=commits)}"
 
     async def fire(self, situation: Situation) -> Decision:
         """Terminate it, and wait until it is gone."""
@@ -101,7 +102,7 @@ class Stalled:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        what = _moment(step, commits=commits)
+        what = moment(step, commits=commits)
         return (
             f"the answer came after the client had given up, held up before {what},"
             if self.gives_up
@@ -135,7 +136,7 @@ class Gone:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"the client went away before {_moment(step, commits=commits)}"
+        return f"the client went away before {moment(step, commits=commits)}"
 
     async def fire(self, situation: Situation) -> Decision:
         """Leave, and let it go on."""
@@ -164,7 +165,7 @@ class Killed:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"the process died before {_moment(step, commits=commits)}"
+        return f"the process died before {moment(step, commits=commits)}"
 
     async def fire(self, situation: Situation) -> Decision:
         """Die, and have the connections broken."""
@@ -224,7 +225,7 @@ class Twice:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"the request was sent once more before {_moment(step, commits=commits)}"
+        return f"the request was sent once more before {moment(step, commits=commits)}"
 
     async def fire(self, situation: Situation) -> Decision:
         """Send it again, and let it get as far as it can."""
@@ -252,7 +253,7 @@ class CancelsMeanwhile:
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"the client cancelled before {_moment(step, commits=commits)}"
+        return f"the client cancelled before {moment(step, commits=commits)}"
 
     async def fire(self, situation: Situation) -> Decision:
         """Cancel what the client can see that it has; else whatever it may have."""
@@ -264,10 +265,6 @@ class CancelsMeanwhile:
         )
         await situation.send(cancel)
         return PROCEED
-
-
-def _moment(step: str, *, commits: bool) -> str:
-    return f"the commit of {step}" if commits else step
 
 
 def _before_it_ran(step: SeenStep) -> bool:

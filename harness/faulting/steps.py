@@ -132,3 +132,8 @@ def in_short(statement: str) -> str:
     if source := _FROM.search(text):
         return f"SELECT FROM {source[1]}"
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def moment(short: str, *, commits: bool) -> str:
+    """Return a step in words: ``INSERT INTO rsvps``, ``the commit of INSERT INTO rsvps``."""
+    return f"the commit of {short}" if commits else short

@@ -61,6 +61,8 @@ class FaultRow:
     step: int
     statement: str
     commits: bool = False
+    short: str = ""
+    """What the step is about, in a few words: ``the commit of INSERT INTO rsvps``."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     """By fault. One that there is not at such a step is not named: a statement that only reads violates no
     key."""
@@ -85,7 +87,7 @@ class FaultTable:
     """Steps down, faults across: everything that was broken in one scenario, and what that came to."""
 
     faults: tuple[str, ...]
-    """The columns, in the order in which they were fired."""
+    """The columns."""
     rows: tuple[FaultRow, ...]
     findings: tuple[FaultFinding, ...] = ()
     pairs: int = 0

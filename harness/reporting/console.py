@@ -28,7 +28,7 @@ from harness.model.events import (
     RunFinished,
     RunStarted,
 )
-from harness.reporting import words
+from harness.reporting import faults, words
 from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.lanes_console import lanes_lines
 from harness.reporting.text import cut, one_line
@@ -301,7 +301,12 @@ def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[Renderabl
     for check in report.checks:
         if check.violations:
             yield from _violations(check, folder, lanes)
+    for check, table in faults.worth_a_table(report.checks):
+        yield from _lines(f"{words.check_title(check)}: what faults cost", faults.lines_found(table))
+        yield from (Text(f"  {line}") for line in faults.lines_grid(table))
+        yield Text("")
     yield from _lines("explored", _explored(report))
+    yield from _lines("broken on purpose", faults.lines_broken(report))
     yield from _lines("loaded", words.lines_loaded(report))
     yield from _lines("audited", words.lines_audited(report))
     yield from _lines("not judged", words.lines_not_judged(report), "dim")

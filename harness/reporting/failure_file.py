@@ -90,6 +90,12 @@ def _require_whole(failure: Failure) -> None:
     if len(failure.earlier) > failure.phase:
         raise ValueError("failure.earlier has schedules of phases that do not come before its own")
     _require_clients(failure, failure.phase, {*failure.choices, *(step.client for step in failure.steps)})
+    for injection in failure.faults:
+        if not 0 <= injection.phase < len(failure.scenario.phases):
+            raise ValueError(
+                f"failure.faults names phase {injection.phase}, and the scenario has no such phase"
+            )
+        _require_clients(failure, injection.phase, {injection.client})
     for phase, choices in enumerate(failure.earlier):
         _require_clients(failure, phase, set(choices))
 

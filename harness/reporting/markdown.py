@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.model import Verdict
-from harness.reporting import words
+from harness.reporting import faults, words
 from harness.reporting.lanes import lay_out_lanes
 from harness.reporting.text import cut
 
@@ -27,6 +27,7 @@ MARKDOWN_FILE = "report.md"
 # A comment on GitHub holds 65,536 characters, so a report has room for so many sentences of such a length.
 _MOST_CHARACTERS = 60_000
 _MOST_LINES = 25
+_MOST_GRIDS = 2
 _LONGEST_LINE = 400
 
 _MARKS = {Verdict.SAFE: "✅", Verdict.VIOLATED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
@@ -47,7 +48,9 @@ def render_markdown(report: Report, failures: Mapping[str, Failure] | None = Non
         *_bullets("Why it is inconclusive", report.reasons, escape),
         _table(report),
         *_violations(report),
+        *_broken(report),
         *_explored(report),
+        *_bullets("Broken on purpose", faults.lines_broken(report), escape),
         *_bullets("Loaded", words.lines_loaded(report), escape),
         *_bullets("Audited", words.lines_audited(report), escape),
         *_not_judged(report),
@@ -103,6 +106,21 @@ def _sentence(check: Check, violation: Violation) -> str:
         f"**{escape(violation.law)}** in {escape(words.check_title(check))}"
         f" ({words.hit_rate(violation, check)}): {escape(violation.message)}{by}{again}"
     )
+
+
+def _broken(report: Report) -> Iterable[str]:
+    for check, table in faults.worth_a_table(report.checks)[:_MOST_GRIDS]:
+        title = f"What faults cost in {words.check_title(check)}"
+        yield from _bullets(title, faults.lines_found(table), escape)
+        columns, rows = faults.grid(table)
+        yield "\n".join(
+            [
+                f"| step | {' | '.join(map(escape, columns))} |",
+                f"|---|{':-:|' * len(columns)}",
+                *(f"| {escape(title)} | {' | '.join(signs)} |" for title, signs in rows[:_MOST_LINES]),
+            ]
+        )
+        yield escape(f"{faults.LEGEND}.")
 
 
 def _explored(report: Report) -> Iterable[str]:

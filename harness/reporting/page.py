@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from harness.content import content
 from harness.errors import InconclusiveError
-from harness.reporting import words
+from harness.reporting import faults, words
 from harness.reporting.evidence_file import read_evidence
 from harness.reporting.files import inside, unreadable
 from harness.reporting.lanes import lay_out_lanes
@@ -52,6 +52,7 @@ def render_page(
     return environment.get_template("report.html.j2").render(
         report=report,
         words=words,
+        faults=faults,
         css=Markup((content("reports") / "report.css").read_text("utf-8")),  # noqa: S704  # our own file
         kept={at: tuple(_kept(check, evidence)) for at, check in enumerate(report.checks)},
         lanes={name: lay_out_lanes(failure) for name, failure in (failures or {}).items()},
