@@ -14,37 +14,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import socket
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from harness.contract.serving import Refusal, availability, operation_of, response_of
 from harness.driving.program import describe
 from harness.model import Outcome, ReadAvailability, not_offered
 from harness.model.operations import features_of
-from harness.postgres.server import finish
+from harness.swarming.http import LARGEST_BODY, serving
 from harness.swarming.naming import KnownSales
 from harness.swarming.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from harness.contract.serving import Response
+    from harness.contract.serving import Asked, Response
     from harness.load.plan import Tickets
     from harness.model import Feature, Running, TicketType
-
-    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+    from harness.swarming.http import Request
 
 TIMEOUT = 10.0
 """Seconds a request waits for a client, and again seconds for the target's answer."""
-LARGEST_BODY = 64 * 1024
-_IDLE = 3600
-"""Seconds that a connection may be idle. Buyers who pause must not find theirs closed at that very moment."""
-_STOP = 2
-"""Seconds for the last answers to leave at the end."""
 
 _HEALTHY: Response = (200, {"success": True})
 _TOO_LARGE = Refusal(413, "too_large", f"A body has at most {LARGEST_BODY} bytes.")
@@ -66,27 +55,22 @@ async def gateway(
     pool = Pool(running, timeout)
     try:
         await pool.fill(clients)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            # asyncio does this for sockets it makes itself, and they hand it on to every connection.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            served = Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", supports, pool)
-            async with _serving(served, listener):
-                yield served
+        served = Gateway(supports, pool)
+        async with serving(served.answer) as served.url:
+            yield served
     finally:
         pool.abandon()
 
 
 class Gateway:
-    """The HTTP side of a target: an ASGI application that knows the sales that are on."""
+    """The HTTP side of a target, which knows the sales that are on."""
 
-    def __init__(self, url: str, supports: frozenset[Feature], pool: Pool) -> None:
-        self.url = url
-        """Where it is, without a slash at the end."""
+    def __init__(self, supports: frozenset[Feature], pool: Pool) -> None:
+        self.url = ""
+        """Where it is, without a slash at the end; empty until it is somewhere."""
         self._supports = supports
         self._pool = pool
         self._sales = KnownSales()
-        self._requests: set[asyncio.Task[Any]] = set()
-        self._ended = False
 
     @property
     def fault(self) -> str | None:
@@ -102,51 +86,26 @@ class Gateway:
         """
         return self._sales.opened(number, sale, tickets)
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI 3)."""
-        task = asyncio.current_task()
-        if task is None:
-            raise AssertionError("requests are served in tasks")
-        self._requests.add(task)
+    async def answer(self, request: Request) -> Response:
+        """Do what a request asks for. When that is cancelled, it is not known what became of it."""
         try:
-            response = await self._answer(scope, receive)
+            return await self._answer(request)
         except asyncio.CancelledError:
-            response = _ENDED.response
+            return _ENDED.response
         except Exception as error:
             # A bug of ours, or of a target's that is not guarded. It may have been done.
-            response = Refusal(500, "internal", describe(error)).response
-        finally:
-            self._requests.discard(task)
-        if response is not None:
-            await _respond(send, *response)
+            return Refusal(500, "internal", describe(error)).response
 
-    async def end(self) -> None:
-        """Answer what is still under way, and all that comes, with not knowing."""
-        self._ended = True
-        while self._requests:
-            for task in self._requests:
-                task.cancel()
-            await asyncio.wait(tuple(self._requests))
-
-    async def _answer(self, scope: Mapping[str, Any], receive: Receive) -> Response | None:
-        """Return the response; ``None`` when nobody is there to read it, and nothing was done."""
-        body = await _body(receive)
-        if body is None:
-            return None
-        if self._ended:
-            return _ENDED.response
-        if len(body) > LARGEST_BODY:
+    async def _answer(self, request: Request) -> Response:
+        if len(request.body) > LARGEST_BODY:
             return _TOO_LARGE.response
-        path = scope["raw_path"].decode("latin-1")
-        if path == "/healthz":
+        if request.path == "/healthz":
             return _HEALTHY
-        return await self._perform(scope["method"], path, scope["query_string"].decode("latin-1"), body)
+        asked = operation_of(request.method, request.path, request.query, request.body)
+        return asked.response if isinstance(asked, Refusal) else await self._perform(asked)
 
-    async def _perform(self, method: str, path: str, query: str, body: bytes) -> Response:
-        """Have done what is asked for, if it can be asked for."""
-        asked = operation_of(method, path, query, body)
-        if isinstance(asked, Refusal):
-            return asked.response
+    async def _perform(self, asked: Asked) -> Response:
+        """Have done what is asked for, if there is such a thing and it is offered."""
         found = self._sales.find(asked)
         if isinstance(found, Refusal):
             return found.response
@@ -161,76 +120,3 @@ class Gateway:
                 {ticket: each.remaining for ticket, each in zip(found.operations, answers, strict=True)}
             )
         return response_of(asked, answers[-1])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, which leaves signals to whoever called it."""
-
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _serving(served: Gateway, listener: socket.socket) -> AsyncIterator[None]:
-    """Accept connections for the length of a block; none is left open at its end."""
-    ready = asyncio.Event()
-    config = uvicorn.Config(
-        served,
-        interface="asgi3",
-        proxy_headers=False,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=_STOP,
-    )
-    server = _Server(config, ready)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    told = asyncio.create_task(ready.wait())
-    try:
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        yield
-    finally:
-        told.cancel()
-        server.should_exit = True
-        await finish(_ended(served, serving))
-
-
-async def _ended(served: Gateway, serving: asyncio.Task[None]) -> None:
-    await served.end()
-    await serving
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body, or as much of it as is too large; ``None`` when the client left before its end."""
-    parts: list[bytes] = []
-    size = 0
-    while size <= LARGEST_BODY:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if not message.get("more_body", False):
-            break
-    return b"".join(parts)
-
-
-async def _respond(send: Send, status: int, data: Mapping[str, Any]) -> None:
-    content = json.dumps(data).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    if status == 503:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

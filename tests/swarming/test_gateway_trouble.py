@@ -27,7 +27,8 @@ from harness.model import (
     Reserve,
     TicketType,
 )
-from harness.swarming.gateway import LARGEST_BODY, gateway
+from harness.swarming.gateway import gateway
+from harness.swarming.http import LARGEST_BODY
 from harness.swarming.naming import REMEMBERED
 from harness.targets._http_client import Address, HttpConnection
 from tests.driving.fakes import MemoryTarget, as_specified, for_ever
