@@ -880,7 +880,12 @@ PLANTS = [
     Plant("capacity_covers_sold", lowered_below_sold, STOCK, CAPACITY),
     Plant("capacity_covers_sold", lowered_and_raised_again, STOCK | {"waitlist_is_served"}, CAPACITY),
     Plant("capacity_covers_sold", lowered_on_the_way, STOCK, CAPACITY),
-    Plant("no_oversell", sold_beyond_the_new_capacity, frozenset({"capacity_covers_sold"}), CAPACITY),
+    Plant(
+        "no_oversell",
+        sold_beyond_the_new_capacity,
+        frozenset({"capacity_covers_sold", "waitlist_in_order"}),
+        CAPACITY,
+    ),
     Plant("no_leak", raised_and_not_for_sale, frozenset(), CAPACITY),
     Plant(
         "no_refusal_while_stock_remained",
