@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
+from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -21,7 +22,7 @@ from harness.model import Answer, Call, Outcome
 from harness.model.operations import FEATURE_OF, Proof, Reserve, kind_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.model import Operation
 
@@ -38,6 +39,8 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _PLAIN_ANSWERS = {outcome.value: Answer(outcome) for outcome in Outcome}
 _PROOFS = {proof.value: proof for proof in Proof}
 
+_ARRAY = Struct(">BI")
+"""How MessagePack begins a long array."""
 _LENGTH = 8
 """Values of a record."""
 
@@ -89,11 +92,29 @@ def unpack(payload: bytes) -> Iterator[tuple[int, Call]]:
         yield row[0], call_of(row)
 
 
-def rows(payload: bytes) -> list[Row]:
+def rows(payload: bytes, count: int | None = None) -> Sequence[Row]:
     """Return the records of a payload as they travel, for those who have millions to sort.
 
+    :param count: how many there should be; known, they are read at one go.
     :raises NoRecordError: when something in it is no record.
     """
+    found = _one_by_one(payload) if count is None else _at_one_go(payload, count)
+    for row in found:
+        if type(row) is not tuple or len(row) != _LENGTH or type(row[0]) is not int:
+            raise NoRecordError(f"no record of this version: {row!s:.80}")
+    return found
+
+
+def _at_one_go(payload: bytes, count: int) -> Sequence[Any]:
+    """Read so many records as one array; should there be another number of them, one by one."""
+    try:
+        found: Sequence[Any] = msgpack.unpackb(_ARRAY.pack(0xDD, count) + payload, use_list=False)
+    except (ValueError, msgpack.UnpackException):
+        return _one_by_one(payload)
+    return found
+
+
+def _one_by_one(payload: bytes) -> Sequence[Any]:
     unpacker = msgpack.Unpacker(use_list=False, max_buffer_size=max(len(payload), 1))
     unpacker.feed(payload)
     found: list[Any] = []
@@ -106,9 +127,6 @@ def rows(payload: bytes) -> list[Row]:
         raise NoRecordError(f"no record of this version: {error}") from error
     if read != len(payload):
         raise NoRecordError("the last record was cut off")
-    for row in found:
-        if type(row) is not tuple or len(row) != _LENGTH or type(row[0]) is not int:
-            raise NoRecordError(f"no record of this version: {row!s:.80}")
     return found
 
 

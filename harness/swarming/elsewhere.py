@@ -13,11 +13,11 @@ import os
 import pickle
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.driving.tally import Tally
-from harness.model import Evidence
+from harness.model import Entry, Evidence
 from harness.postgres import Reaper
 from harness.swarming.joining import uncollected
 
@@ -45,6 +45,38 @@ class Job:
     laws: tuple[str, ...] | None
     seen: Mapping[int, tuple[Books, tuple[Books, ...]]]
     """The final books and the states on the way, by the number of each sale that is to be judged."""
+
+    def packed(self) -> bytes:
+        """Return the job as it goes into a file."""
+        seen = {number: (_packed(books), states) for number, (books, states) in self.seen.items()}
+        return pickle.dumps((replace(self, seen={}), seen), pickle.HIGHEST_PROTOCOL)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Job:
+        """Return the job of a file."""
+        job: Job
+        job, packed = pickle.loads(data)  # noqa: S301  # written by a process of ours
+        seen = {number: (_unpacked(*books), states) for number, (books, states) in packed.items()}
+        return replace(job, seen=seen)
+
+
+def _packed(books: Books) -> tuple[Books, list[tuple[str, str, int, str | None]] | None]:
+    """Return books without their reservations, and these as plain data: they are many."""
+    entries = books.entries
+    if entries is None:
+        return books, None
+    plain = [(entry.ticket, entry.person, entry.quantity, entry.reservation) for entry in entries]
+    return replace(books, entries=None), plain
+
+
+def _unpacked(books: Books, plain: list[tuple[str, str, int, str | None]] | None) -> Books:
+    if plain is None:
+        return books
+    entries = (
+        Entry(ticket=ticket, person=person, quantity=quantity, reservation=reservation)
+        for ticket, person, quantity, reservation in plain
+    )
+    return replace(books, entries=tuple(entries))
 
 
 @dataclass(slots=True)
@@ -76,7 +108,7 @@ async def elsewhere(job: Job, folder: Path) -> AsyncIterator[Elsewhere]:
     asked, result = folder / "job.pickle", folder / "result.pickle"
     log = folder / "judging.log"
     try:
-        await asyncio.to_thread(asked.write_bytes, pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+        await asyncio.to_thread(asked.write_bytes, job.packed())
         with Reaper() as reaper, log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -123,5 +155,5 @@ def _nobody(_: Event) -> None:
 def do(asked: Path, result: Path) -> None:
     """Do the job in one file, and write what came of it into another."""
     with uncollected():
-        done = judge(pickle.loads(asked.read_bytes()))  # noqa: S301  # written by a process of ours
+        done = judge(Job.unpacked(asked.read_bytes()))
     result.write_bytes(pickle.dumps(done, pickle.HIGHEST_PROTOCOL))

@@ -118,7 +118,7 @@ def _look(path: Path, found: Survey) -> str | None:
                     continue
                 if message.number != chunks:
                     return f"{worker}: chunk {chunks} is missing from its history"
-                told = rows(message.payload)
+                told = rows(message.payload, message.records)
                 if len(told) != message.records:
                     return f"{worker}: chunk {chunks} has {len(told)} records, not {message.records}"
                 for sale in {row[0] for row in told}:
@@ -162,7 +162,7 @@ class _Stream:
         while self._next <= chunk:
             message = next(self._messages)
             if isinstance(message, Chunk):
-                for row in rows(message.payload) if self._next >= self.begin else ():
+                for row in rows(message.payload, message.records) if self._next >= self.begin else ():
                     if row[0] >= wanted:
                         into[row[0]].append(_widened(row, self.error) if self.error else row)
                 self._next += 1
