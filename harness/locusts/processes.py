@@ -206,9 +206,11 @@ class Worker(Loading):
             self.take(message)
 
     def _leave(self) -> None:
-        """Stop, and end when nobody says so: a master with a page forgets workers that have stopped."""
+        """Stop, and end by ourselves when nobody says so."""
         self.runner.stop()
-        gevent.sleep(FORGOTTEN + self.environment.stop_timeout)
+        # Told to stop once more, Locust would sleep that long, and not hear a master that quits meanwhile.
+        self.environment.stop_timeout = 0.0
+        gevent.sleep(FORGOTTEN)
         self.end()
 
     def _on_quitting(self, **options: Any) -> None:

@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def mastered(
-    folder: Path, engine: Engine, host: str, *options: str, workers: int = 2, file: Path = LOCUSTFILE
+    folder: Path,
+    engine: Engine,
+    host: str,
+    *options: str,
+    workers: int = 2,
+    file: Path = LOCUSTFILE,
+    headless: bool = True,
 ) -> AsyncIterator[tuple[Locust, list[Locust]]]:
     """Run a master and its workers."""
     port = str(free_port())
-    common = ("--headless", "--host", host, "-u", "4", "-r", "4", "--only-summary")
+    common = ("--host", host, "-u", "4", "-r", "4", "--only-summary", *(["--headless"] if headless else []))
     elsewhere = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
     expected = ("--expect-workers", str(workers), "--expect-workers-max-wait", "30")
     async with contextlib.AsyncExitStack() as stack:
@@ -77,6 +83,24 @@ async def test_the_run_time_ends_it_as_well(tmp_path: Path) -> None:
         assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
         assert is_complete(engine)
         assert len(engine.of(Ended)) == 2
+
+
+async def test_a_master_with_a_page_lets_its_workers_go(tmp_path: Path) -> None:
+    """Once its time is over it forgets workers until they are ready again; that must not take them long."""
+    page = ("--autostart", "--autoquit", "1", "--web-host", "127.0.0.1", "--web-port", str(free_port()))
+    options = (*page, "--run-time", "2s", "--stop-timeout", "30")
+    async with (
+        selling(general=30) as shop,
+        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        mastered(tmp_path, engine, shop.url, *options, headless=False) as (master, workers),
+    ):
+        assert await master.ends() == 0
+        assert [await worker.ends() for worker in workers] == [0, 0]
+        assert all("Got quit message from master" in worker.said() for worker in workers)
+        await engine.until_closed()
+        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        assert len(engine.of(Ended)) == 2
+        assert is_complete(engine)
 
 
 async def test_workers_are_waited_for(tmp_path: Path) -> None:
