@@ -84,7 +84,9 @@ class Watch:
     async def _until_over(self) -> None:
         """Look again and again until Locust has ended, or was made to."""
         while self.locusts.root.code is None:
-            if not self.conversation.over.is_set():
+            if self.conversation.over.is_set():
+                await self._stop("the link to Locust is gone")
+            else:
                 await self._look()
             await self._wait_for_end(_LOOK)
             if self._is_late():
