@@ -23,6 +23,7 @@ from harness.wire import (
     Proxy,
     Statement,
     address_of,
+    fail_after,
     lead_through,
     refuse,
 )
@@ -105,6 +106,47 @@ async def test_a_cut_at_the_commit_of_a_transaction(
             await connection.commit()
         await connection.close()
     assert await _count(sold) == rows
+
+
+@pytest.mark.parametrize("moment", ["execute", "commit"])
+@pytest.mark.parametrize("prepared", [False, True])
+async def test_an_error_in_place_of_the_answer(
+    database: str, sold: asyncpg.Connection, moment: str, prepared: bool
+) -> None:
+    """What was held has happened, the client is told of an error, and goes on on the same connection."""
+    decisions = iter([fail_after("08006", "the server connection crashed")])
+
+    def decide(now: str, statement: Statement) -> Decision:
+        held = now == moment and statement.sql.startswith("INSERT")
+        return next(decisions, PROCEED) if held else PROCEED
+
+    async with proxied(database, controller=Recorder(decide)) as (_, url):
+        connection = await asyncpg.connect(url, timeout=10)
+        with pytest.raises(asyncpg.ConnectionFailureError, match="the server connection crashed"):
+            await _insert(connection, prepared=prepared)
+        assert await connection.fetchval("SELECT count(*) FROM sold") == 1
+        assert not connection.is_in_transaction()
+        await connection.execute(INSERT)
+        await connection.close(timeout=10)
+    assert await _count(sold) == 2
+
+
+async def test_an_error_in_place_of_the_answer_to_commit(database: str, sold: asyncpg.Connection) -> None:
+    """The transaction is committed, whatever its client was told; the session is ready for the next."""
+    decisions = iter([fail_after("08006", "the server connection crashed")])
+
+    def decide(_moment: str, statement: Statement) -> Decision:
+        return next(decisions, PROCEED) if statement.kind is Kind.COMMIT else PROCEED
+
+    async with proxied(database, controller=Recorder(decide)) as (_, url):
+        connection = await psycopg.AsyncConnection.connect(url)
+        await connection.execute(INSERT)
+        with pytest.raises(psycopg.OperationalError, match="the server connection crashed"):
+            await connection.commit()
+        await connection.execute(INSERT)
+        await connection.commit()
+        await connection.close()
+    assert await _count(sold) == 2
 
 
 @pytest.mark.parametrize("moment", ["execute", "commit"])
