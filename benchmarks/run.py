@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # "make bench" runs this file by its path
 
-from benchmarks import eight_cases, explore, history, join, swarm  # noqa: E402  # found by the line above
+from benchmarks import audit, eight_cases, explore, history, join, service, swarm  # noqa: E402  # as above
 from benchmarks.figures import HEAD, Measured, Rate, Said  # noqa: E402
 from harness.content import content  # noqa: E402
 from harness.driving.guard import install, started  # noqa: E402
@@ -65,6 +65,8 @@ def measured(quick: bool) -> Iterator[Measured | Rate | Said]:
     yield from asyncio.run(eight_cases.rates(quick))
     yield from explore.measured(quick)
     yield from history.measured(quick)
+    yield from audit.measured(quick)
+    yield from service.measured(quick)
     yield from join.measured(quick)
     yield from swarm.measured(quick)
 

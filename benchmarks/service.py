@@ -29,7 +29,7 @@ from harness.postgres import provision
 from harness.targets.service import ServiceTarget
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from harness.contract.requests import Ids
     from harness.targets._http_client import Address
@@ -186,6 +186,11 @@ def _requests(at: Shop, who: str) -> Callable[[], bytes]:
         return head.encode() + body
 
     return request
+
+
+def measured(quick: bool) -> Iterator[Measured]:
+    """Yield the figures."""
+    yield from asyncio.run(measure(2 if quick else 5, 2 if quick else 5)).rows()
 
 
 def main() -> None:
