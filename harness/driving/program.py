@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.driving.gate import OpenGate
 from harness.driving.shapes import fault_of_answer
-from harness.model import (
-    Answer,
-    Call,
-    Cancel,
-    Confirm,
-    Hold,
-    Outcome,
-    Refund,
-    Release,
-    Reserve,
-    ReserveGroup,
-)
+from harness.model import Answer, Call, Outcome, Reserve
+from harness.model.naming import Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,37 +24,16 @@ class Recorder:
     """The history of one run in the making, and what was reserved under which name."""
 
     calls: list[Call] = field(default_factory=list)
-    reservations: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The target's name for what a person has reserved of a ticket type, as answered last."""
-    holds: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The target's name for what is held for a person of a ticket type, as answered last."""
+    named: Named = field(default_factory=Named)
 
     def resolve(self, operation: Operation) -> Operation:
         """Fill in the reservation or the hold that an operation is about."""
-        match operation:
-            case Cancel(reservation=None, ticket=ticket, person=person, whose=whose):
-                return replace(operation, reservation=self.reservations.get((ticket, whose or person)))
-            case Refund(reservation=None, ticket=ticket, person=person):
-                return replace(operation, reservation=self.reservations.get((ticket, person)))
-            case (
-                Confirm(hold=None, ticket=ticket, person=person)
-                | Release(hold=None, ticket=ticket, person=person)
-            ):
-                return replace(operation, hold=self.holds.get((ticket, person)))
-        return operation
+        return self.named.filled_in(operation)
 
     def record(self, call: Call) -> None:
         """Add a call, and remember the names that its answer gave."""
         self.calls.append(call)
-        answer = call.answer
-        match call.operation:
-            case (Reserve() | Confirm()) as operation if answer.reservation is not None:
-                self.reservations[operation.ticket, operation.person] = answer.reservation
-            case Hold() as operation if answer.reservation is not None:
-                self.holds[operation.ticket, operation.person] = answer.reservation
-            case ReserveGroup() as operation:
-                for member, name in zip(operation.members, answer.group, strict=False):
-                    self.reservations[operation.ticket, member] = name
+        self.named.remember(call.operation, call.answer)
 
     def history(self) -> tuple[Call, ...]:
         """Return the calls in the order of their invocation, numbered."""

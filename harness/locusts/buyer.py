@@ -38,10 +38,10 @@ from locust.exception import StopUser
 from harness.contract.answers import NOTHING_NAMED, answer_of
 from harness.contract.requests import request_for
 from harness.load.behaviour import BEHAVIOURS
-from harness.load.naming import Named
 from harness.locusts.connection import Connection, NoAnswerError, Origin
 from harness.locusts.share import planned_host, share_of
 from harness.model import Answer, Outcome
+from harness.model.naming import Named
 from harness.model.operations import kind_of
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from harness.model import (
     Reserve,
     ReserveGroup,
 )
+from harness.model.naming import Named
 from tests.driving.fakes import ACCEPTED, BUY, for_ever
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ async def test_a_cancel_of_nothing_known_goes_out_as_it_is() -> None:
     client = Scripted([says(ACCEPTED), says(ACCEPTED)])
     other = Cancel(ticket="general", person="ben")
     named = Cancel(ticket="general", person="ada", reservation="mine")
-    recorder = Recorder(reservations={("balcony", "ben"): "r-1", ("general", "ada"): "r-2"})
+    recorder = Recorder(named=Named(reservations={("balcony", "ben"): "r-1", ("general", "ada"): "r-2"}))
     assert recorder.resolve(other) == other
     assert recorder.resolve(named) == named
     await driven(client, other)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.load.behaviour import BEHAVIOURS, ONLY_BY_NAME, Behaviour, Visit, behaviours_for
-from harness.load.naming import Named
 from harness.model import (
     Answer,
     Cancel,
@@ -26,6 +25,7 @@ from harness.model import (
     ReserveGroup,
     TicketType,
 )
+from harness.model.naming import Named
 from harness.model.operations import features_of
 from harness.model.sequential import State, opening
 

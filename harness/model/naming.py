@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.model import Cancel, Confirm, Hold, Refund, Release, Reserve, ReserveGroup
+from harness.model.operations import Cancel, Confirm, Hold, Refund, Release, Reserve, ReserveGroup
 
 if TYPE_CHECKING:
-    from harness.model import Answer, Operation
+    from harness.model.answers import Answer
+    from harness.model.operations import Operation
 
 
 @dataclass(slots=True)
 class Named:
-    """What was answered on one visit: reservations and holds, by ticket type and person."""
+    """What was answered so far: reservations and holds, by ticket type and person, as answered last."""
 
     reservations: dict[tuple[str, str], str] = field(default_factory=dict)
     holds: dict[tuple[str, str], str] = field(default_factory=dict)
