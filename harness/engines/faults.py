@@ -13,14 +13,15 @@ its step did not come again, is counted and is no pass.
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.exploring.stage import no_stage
 from harness.faulting.enumeration import Clean, cells, followers, reasons, rows
-from harness.faulting.judging import Patient
+from harness.faulting.judging import patient_with
 from harness.faulting.shrinking import Broken, make_failure
 from harness.faulting.telling import told
 from harness.faulting.theatre import House, ground_of
@@ -28,12 +29,15 @@ from harness.model import FaultFinding, FaultTable, Mark, Outcome
 
 if TYPE_CHECKING:
     from harness.driving.trial import Settings, Trial
+    from harness.faulting.judging import Patient
     from harness.faulting.performing import Performance, Theatre
-    from harness.model import Failure, Injection, Scenario, Target
+    from harness.model import Injection, Scenario, Target
 
 _BUYERS = 2
 _SHRINKING = 1.0
 """Seconds for making a failure small and running it again."""
+_SHARE, _MOST_SMALL = 0.05, 8
+"""The share of the time that is set aside for each of so many findings."""
 _PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
 """Of several laws broken in one run, the one that says best what it costs."""
 _SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
@@ -68,7 +72,7 @@ class Faults:
             settings.proxy_tls,
         ) as house:
             seconds = min(settings.fault_time, settings.share)
-            await _Table(trial, house, time.monotonic() + seconds).fill()
+            await _Table(trial, house, time.monotonic() + seconds, patient_with(trial.implementation)).fill()
 
 
 ENGINE = Faults()
@@ -81,12 +85,16 @@ class _Table:
     trial: Trial
     house: House
     until: float
+    """The moment of the monotonic clock, in seconds, by which everything is to be done."""
+    patient: Patient
     marks: dict[Injection, Mark] = field(default_factory=dict)
-    findings: dict[tuple[str, str], FaultFinding] = field(default_factory=dict)
+    found: dict[tuple[str, str], tuple[Broken, int]] = field(default_factory=dict)
+    """By law and fault: the first run in which it broke the law, and how many did."""
+    findings: list[FaultFinding] = field(default_factory=list)
     unjudged: dict[str, None] = field(default_factory=dict)
     pairs: int = 0
     pairs_left: int = 0
-    patient: Patient = field(default_factory=Patient)
+    begun: float = field(default_factory=time.monotonic)
     _following: list[tuple[Injection, Injection]] = field(default_factory=list)
 
     async def fill(self) -> None:
@@ -99,13 +107,20 @@ class _Table:
         self.trial.tally.planned = len(todo) + 1
         try:
             for injection in todo:
-                if time.monotonic() > self.until or self.trial.is_over:
+                if self._is_over:
                     break
                 self.marks[injection] = await self._break((injection,))
             else:
                 await self._pairs()
+            await self._keep()
         finally:
             self._report(theatre, clean)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether to break no more: what was found has to be made small, too."""
+        reserve = min(_SHRINKING, _SHARE * (self.until - self.begun)) * min(len(self.found), _MOST_SMALL)
+        return time.monotonic() > self.until - reserve or self.trial.is_over
 
     async def _clean(self) -> Clean | None:
         """Return the runs in which nothing is broken; ``None`` when there is no use in going on."""
@@ -162,40 +177,45 @@ class _Table:
             return Mark.HELD
         broken = [violation.law for violation in tally.judge(evidence).violations]
         plainest = min(broken, key=lambda law: _PLAINEST.index(law) if law in _PLAINEST else len(_PLAINEST))
-        await self._found(theatre, plainest, Broken(scenario, injections, performance))
+        self._found(plainest, Broken(scenario, injections, performance))
         return Mark.VIOLATED
 
-    async def _found(self, theatre: Theatre, law: str, broken: Broken) -> None:
-        """Count a finding; the first of its kind is made small and kept."""
+    def _found(self, law: str, broken: Broken) -> None:
+        """Count a finding; the first of its kind is kept."""
         # What one of two faults does alone is no news about the two.
         names = [injection.fault for injection in broken.injections]
-        key = next(((law, name) for name in names if (law, name) in self.findings), (law, " + ".join(names)))
-        known = self.findings.get(key)
-        if known is not None:
-            self.findings[key] = replace(known, cells=known.cells + 1)
-            return
-        failure: Failure = await make_failure(
-            theatre,
-            broken,
-            law=law,
-            target=self.trial.target,
-            isolation=self.trial.settings.isolation,
-            until=min(self.until, time.monotonic() + _SHRINKING),
-        )
-        self.trial.tally.can_be_replayed(failure)
-        self.findings[key] = FaultFinding(
-            law=law,
-            fault=" + ".join(injection.fault for injection in failure.faults),
-            message=failure.message,
-            replay=failure.id,
-        )
+        key = next(((law, name) for name in names if (law, name) in self.found), (law, " + ".join(names)))
+        first, times = self.found.get(key, (broken, 0))
+        self.found[key] = first, times + 1
+
+    async def _keep(self) -> None:
+        """Make what was found small, as long as there is time, and have it kept."""
+        for (law, _), (broken, cells_) in self.found.items():
+            failure = await make_failure(
+                await self.house.theatre(),
+                broken,
+                law=law,
+                target=self.trial.target,
+                isolation=self.trial.settings.isolation,
+                until=min(self.until, time.monotonic() + _SHRINKING),
+            )
+            self.trial.tally.can_be_replayed(failure)
+            self.findings.append(
+                FaultFinding(
+                    law=law,
+                    fault=" + ".join(injection.fault for injection in failure.faults),
+                    message=failure.message,
+                    cells=cells_,
+                    replay=failure.id,
+                )
+            )
 
     async def _pairs(self) -> None:
         """Break two things in one run, drawn at random from all pairs."""
         luck = random.Random(f"{self.trial.settings.seed}/{self.trial.scenario.name}")  # noqa: S311  # repeatable
         drawn = luck.sample(self._following, min(self.trial.settings.fault_pairs, len(self._following)))
         for pair in drawn:
-            if time.monotonic() > self.until or self.trial.is_over:
+            if self._is_over:
                 break
             self.pairs += (await self._break(pair)) in (Mark.HELD, Mark.VIOLATED)
         self.pairs_left = len(self._following) - self.pairs
@@ -207,9 +227,9 @@ class _Table:
         self.trial.tally.faults = FaultTable(
             faults=tuple(faults),
             rows=rows(self.trial.scenario, clean, faults, ground, self.marks),
-            findings=tuple(self.findings.values()),
+            findings=tuple(self.findings),
             pairs=self.pairs,
             pairs_unexplored=self.pairs_left,
-            made_good=round(self.patient.longest, 1) or None,
+            made_good=math.ceil(self.patient.longest) or None,
             reasons=(*reasons(faults.values(), ground), *self.unjudged),
         )

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from harness.laws import judge
 
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.faulting.performing import Performance, Theatre
+    from harness.model import Target
 
 _LONG, _SHORT = 1.0, 0.1
 """Seconds in which a target may make good what a fault broke: where it has been seen to do so or nothing is
 known, and where it has been seen not to."""
 _LOOKS = 0.05
+_PATIENTS: WeakKeyDictionary[Target, Patient] = WeakKeyDictionary()
 
 
 @dataclass(slots=True)
@@ -55,3 +58,11 @@ class Patient:
         else:
             self._hopeless = not self.longest
         return replace(performance, evidence=evidence)
+
+
+def patient_with(target: Target) -> Patient:
+    """Return who waits for a target: the same in all its checks, for it does not change between them."""
+    try:
+        return _PATIENTS.setdefault(target, Patient())
+    except TypeError:  # it has no hash, or nothing can refer to it weakly
+        return Patient()
