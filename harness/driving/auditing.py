@@ -248,7 +248,7 @@ class LogAuditor:
 
     def leaves_out(self, books: Books, number: int = 0) -> bool:
         """See :class:`Auditor`."""
-        told = self._replica.books(self._sales[number].tickets)
+        told = self._replica.books(self._sales[number].tickets, all_of_them=True)
         parts = ((getattr(told, name), getattr(books, name)) for name in ("entries", "holds", "waiting"))
         numbers = zip(
             (stock.remaining for stock in told.stock),
@@ -261,7 +261,9 @@ class LogAuditor:
         """See :class:`Auditor`."""
         if self.trouble:
             return ""
-        return "; ".join(_differences(self._replica.books(self._sales[number].tickets), books))
+        tickets = self._sales[number].tickets
+        missing = [f"{name} has no row in the tables of counters" for name in self._replica.uncounted(tickets)]
+        return "; ".join((*missing, *_differences(self._replica.books(tickets, all_of_them=True), books)))
 
     def close(self, number: int = 0) -> None:
         """See :class:`Auditor`."""

@@ -177,15 +177,18 @@ class Replica:
             held=account.held,
         )
 
-    def books(self, tickets: Mapping[str, tuple[str, int]], commit: Commit | None = None) -> Books:
+    def books(
+        self, tickets: Mapping[str, tuple[str, int]], commit: Commit | None = None, *, all_of_them: bool = False
+    ) -> Books:
         """Return the books of some ticket types as of the last transaction.
 
         :param tickets: for each, by what the tables call it: the scenario's name, and how much there was.
+        :param all_of_them: those as well that no transaction has mentioned: of them there are no rows.
         """
         known = [
-            (name, initial, self.accounts[identity])
+            (name, initial, self.accounts.get(identity) or Account(identity))
             for identity, (name, initial) in tickets.items()
-            if identity in self.accounts
+            if all_of_them or identity in self.accounts
         ]
         # Rows that do not say whose they are would be taken for one person's.
         complete = self._knows_people and all(account.rows is not None for _, _, account in known)
@@ -201,6 +204,14 @@ class Replica:
             commit=commit,
         )
 
+    def uncounted(self, tickets: Mapping[str, tuple[str, int]]) -> tuple[str, ...]:
+        """Return the ticket types of which no table of counters has a row, although there are such tables."""
+        return tuple(
+            name
+            for identity, (name, _) in tickets.items()
+            if self._stock and not any(number is not None for number in self._numbers(identity))
+        )
+
     def told(self, transaction: Transaction, names: Mapping[str, str]) -> tuple[str, ...]:
         """Return what the last transaction changed of some ticket types, one line for each row.
 
@@ -210,6 +221,10 @@ class Replica:
         lines = list(dict.fromkeys(lines))
         more = len(lines) - _MOST_LINES
         return (*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else []))
+
+    def _numbers(self, identity: str) -> Numbers:
+        account = self.accounts.get(identity)
+        return (None, None, None) if account is None else account.numbers
 
     def _account(self, identity: str) -> Account:
         account = self.accounts.get(identity)

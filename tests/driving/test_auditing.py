@@ -294,6 +294,18 @@ async def test_books_that_say_otherwise_than_the_log_are_noticed(shop: Shop) -> 
             assert said in auditor.difference(wrong)
 
 
+async def test_tables_that_nobody_writes_to_are_noticed(shop: Shop) -> None:
+    """No commit says anything of them: that must not be taken for books in which all is well."""
+    await shop.db.execute("CREATE TABLE shadow (LIKE tickets)")
+    shop.ledger = Ledger(stock=(replace(STOCK, table="public.shadow"),))
+    async with following(shop) as (auditor, sale):
+        await shop.sell("ada")
+        assert (await auditor.catch_up()).commits == 0
+        books = await shop.books(sale)
+        assert "general has no row in the tables of counters" in auditor.difference(books)
+        assert auditor.leaves_out(replace(books, entries=None, holds=None, waiting=None))
+
+
 async def test_what_the_log_does_not_tell_is_left_out(shop: Shop) -> None:
     """So that whoever drives knows that the books must be looked at besides."""
     shop.ledger = Ledger(stock=(STOCK,), rows=(replace(ROWS, standing=Standing.SOLD, status=None),))
