@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from harness.laws import LAWS, judge
 from harness.model import (
+    Afterwards,
     Answer,
     Books,
     Call,
@@ -759,6 +760,27 @@ def met(kind: IncidentKind) -> Callable[[Evidence], Evidence]:
     return plant
 
 
+def left_behind(what: str, seen: Afterwards) -> Callable[[Evidence], Evidence]:
+    """Return a plant: this is what was seen once there had been time to get over a fault."""
+
+    def plant(evidence: Evidence) -> Evidence:
+        return replace(evidence, afterwards=seen)
+
+    plant.__name__ = f"left_{what}"
+    return plant
+
+
+SILENT = Call(
+    index=0,
+    client=NEWCOMER,
+    phase=0,
+    operation=Reserve(ticket="late", person=NEWCOMER),
+    answer=Answer(UNKNOWN, detail="no answer within 1 s"),
+    invoked=1,
+    completed=None,
+)
+
+
 # A new row takes stock that may not be there, or is meant for those who wait: then the plant oversells or
 # drives a counter below zero as well, or passes somebody over. Where the plant says what else it breaks,
 # anything more would be a false alarm.
@@ -895,6 +917,9 @@ PLANTS = [
     ),
     Plant("no_deadlock", met(IncidentKind.DEADLOCK)),
     Plant("answers", met(IncidentKind.STUCK)),
+    Plant("answers_again", left_behind("nobody_answering", Afterwards(probes=(SILENT, SILENT)))),
+    Plant("answers_again", left_behind("somebody_waiting", Afterwards(unanswered=(NEWCOMER,)))),
+    Plant("answers_again", left_behind("a_transaction_open", Afterwards(left_open=("session 7",)))),
 ]
 
 
@@ -916,6 +941,15 @@ def test_the_law_cries_whatever_it_is_planted_in(plant: Plant) -> None:
         assert broken <= {plant.law} | plant.others
 
     cries()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(evidence=evidences(ALL_SHOWN))
+def test_one_request_that_failed_before_another_was_answered_breaks_no_law(evidence: Evidence) -> None:
+    """A pool that has yet to notice a dead connection is given a second request."""
+    answered = replace(SILENT, invoked=2, completed=3, answer=Answer(SOLD_OUT))
+    got_over_it = left_behind("nothing", Afterwards(probes=(SILENT, answered)))
+    assert judge(got_over_it(evidence)).violations == ()
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
