@@ -262,8 +262,10 @@ class LogAuditor:
         if self.trouble:
             return ""
         tickets = self._sales[number].tickets
-        missing = [f"{name} has no row in the tables of counters" for name in self._replica.uncounted(tickets)]
-        return "; ".join((*missing, *_differences(self._replica.books(tickets, all_of_them=True), books)))
+        told = self._replica.books(tickets, all_of_them=True)
+        uncounted = self._replica.uncounted(tickets)
+        missing = [f"{name} has no row in the tables of counters" for name in uncounted]
+        return "; ".join((*missing, *_differences(told, books)))
 
     def close(self, number: int = 0) -> None:
         """See :class:`Auditor`."""

@@ -178,7 +178,11 @@ class Replica:
         )
 
     def books(
-        self, tickets: Mapping[str, tuple[str, int]], commit: Commit | None = None, *, all_of_them: bool = False
+        self,
+        tickets: Mapping[str, tuple[str, int]],
+        commit: Commit | None = None,
+        *,
+        all_of_them: bool = False,
     ) -> Books:
         """Return the books of some ticket types as of the last transaction.
 
