@@ -336,12 +336,16 @@ class State:
 
         Who has something at the event by now is passed over, and waits no longer.
         """
-        state = self
+        if not any(place.ticket == ticket for place in self.waiting):
+            return self
+        state, left = self, self.remaining(ticket)
         for place in self.waiting:
-            if place.ticket == ticket and state.remaining(ticket) > 0:
+            if left <= 0:
+                break
+            if place.ticket == ticket:
                 state = replace(state, waiting=tuple(each for each in state.waiting if each is not place))
                 if not state._occupied(place.person, state._named()[ticket].event):
-                    state = state._stand(state._entry(ticket, place.person, 1, None))
+                    state, left = state._stand(state._entry(ticket, place.person, 1, None)), left - 1
         return state
 
     def _stand(self, entry: Entry) -> State:
