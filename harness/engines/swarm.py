@@ -16,7 +16,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.driving.auditing import AuditMode, audited, in_words
+from harness.driving.auditing import AuditMode, audited
 from harness.errors import InconclusiveError
 from harness.load.behaviour import BEHAVIOURS, behaviours_for
 from harness.load.plan import LoadPlan
@@ -28,7 +28,7 @@ from harness.swarming.gathering import Gatherer
 from harness.swarming.judging import judge_sales
 from harness.swarming.launching import launched
 from harness.swarming.link import listening
-from harness.swarming.sales import FOR_EACH_USER, Sales, scaled
+from harness.swarming.sales import FOR_EACH_USER, SAMPLED_FOR, Sales, scaled
 from harness.swarming.serving import served, speaks_contract
 from harness.swarming.watching import Watch
 
@@ -46,8 +46,6 @@ _MOST_CLIENTS = 64
 """Clients of a gateway, and so sessions of Postgres, however many users there are."""
 _OWED = frozenset({Outcome.ACCEPTED, Outcome.SOLD_OUT})
 """Answers that a scenario's programs must have come to and that buyers of a swarm come to as well."""
-_SAMPLED_FOR = 2.0
-"""Seconds that a sale is still sampled when there is a newer one: each costs a reading of its books."""
 _BESIDES = 20.0
 """Seconds, of those that fall to one check, for what comes before and after the load."""
 
@@ -77,9 +75,9 @@ class Swarm:
         behaviours = _behaviours(load, trial.scenario, trial.supports)
         tally.scenario = replace(trial.scenario, reaches=trial.scenario.reaches & _OWED)
         async with _started(trial) as (running, door, auditor):
-            tally.audit = "" if auditor is None else in_words(auditor)
-            linger = trial.settings.operation_timeout if _reads_log(auditor) else _SAMPLED_FOR
+            linger = trial.settings.operation_timeout if _reads_log(auditor) else SAMPLED_FOR
             sales = Sales(running, door, auditor, _on_sale(trial.scenario, load), linger)
+            tally.audit = sales.audit
             interrupted: asyncio.CancelledError | None = None
             folder = _folder(trial)
             try:
@@ -131,6 +129,7 @@ async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[st
         async with listening() as link:
             conversation = Conversation(link, gatherer, plan)
             await conversation.announce(await sales.open())
+            tally.audit = sales.audit
             async with launched(
                 load, host=plan.host, link=link.address, folder=folder, patience=patience
             ) as locusts:

@@ -71,6 +71,8 @@ class _Judge:
     _seen: dict[int, tuple[Books, tuple[Books, ...]]] = field(default_factory=dict)
     """The final books, and the states on the way, of sales that are not judged yet."""
     _judged: set[int] = field(default_factory=set)
+    _is_untrue: bool = False
+    """What the log told was not what the books say."""
     _given_up: set[str] = field(default_factory=set)
     """Laws that took long in one sale and could not say: in the next ones they are not asked."""
 
@@ -93,6 +95,7 @@ class _Judge:
             await auditor.catch_up()
             if auditor.trouble:
                 tally.troubles.append(f"the audit ended before its time: {auditor.trouble}")
+            await self._compare(found, monitor)
         if found.records < WORTH_IT or len(opened) < 2:
             await self._judge_here(found, opened, monitor)
         else:
@@ -117,7 +120,7 @@ class _Judge:
         mine, theirs = opened[: len(opened) // 2], opened[len(opened) // 2 :]
         for sale in theirs:
             await self._look(sale, found, monitor)
-        seen = {sale.number: self._seen[sale.number] for sale in theirs}
+        seen = {sale.number: self._believed(sale) for sale in theirs}
         tally = self.trial.tally
         job = Job(survey=found, scenario=self._scenario, engine=tally.engine, laws=tally.laws, seen=seen)
         async with elsewhere(job, self.folder) as other:
@@ -139,6 +142,15 @@ class _Judge:
             await self._look(named[number], found, monitor)
             await self._judge_sale(named[number], history, monitor)
 
+    async def _compare(self, found: Survey, monitor: asyncpg.Connection) -> None:
+        """Hold what the log told of sales against their books, before anything is judged by it.
+
+        Where it told otherwise the description of the tables is not true, and no state is what it seems.
+        """
+        for sale in self.sales.opened:
+            if self.sales.is_followed(sale.number):
+                await self._look(sale, found, monitor)
+
     async def _look(self, sale: OpenSale, found: Survey, monitor: asyncpg.Connection) -> None:
         """Read the books of a sale, and take what the audit saw of it."""
         if sale.number in self._seen:
@@ -149,6 +161,7 @@ class _Judge:
         if auditor is not None and self.sales.is_followed(sale.number):
             difference = auditor.difference(books, sale.number)
             if difference:
+                self._is_untrue = True
                 tally.troubles.append(f"the log and the books of sale {sale.number + 1} differ: {difference}")
         seen = self.sales.seen(sale.number)
         tally.commits += seen.commits
@@ -158,7 +171,7 @@ class _Judge:
         self, sale: OpenSale, history: tuple[Call, ...], monitor: asyncpg.Connection
     ) -> None:
         tally = self.trial.tally
-        books, states = self._seen[sale.number]
+        books, states = self._believed(sale)
         evidence = Evidence(scenario=self._scenario, history=history, books=books, states=states)
         begun = time.monotonic()
         judgements = tally.judge(evidence)
@@ -172,6 +185,13 @@ class _Judge:
         tally.add(evidence)
         self._judged.add(sale.number)
         del self._seen[sale.number]
+
+    def _believed(self, sale: OpenSale) -> tuple[Books, tuple[Books, ...]]:
+        """Return the final books of a sale and those states on the way that can be believed."""
+        books, states = self._seen[sale.number]
+        if self._is_untrue:
+            states = tuple(state for state in states if state.commit is None)
+        return books, states
 
     @property
     def _scenario(self) -> Scenario:

@@ -15,12 +15,13 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.driving.auditing import AuditMode, SnapshotAuditor, in_words
 from harness.load.plan import Sale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.driving.auditing import Auditor
+    from harness.driving.auditing import Auditor, Progress
     from harness.model import Books, Running, Stock, TicketType
     from harness.swarming.serving import Door
 
@@ -28,6 +29,8 @@ FOR_EACH_USER = 10
 """Units on sale for every user, unless somebody says otherwise."""
 MOMENT = 0.25
 """Seconds from the moment a sale was seen to be sold out until the next one."""
+SAMPLED_FOR = 2.0
+"""Seconds that a sale is still sampled when there is a newer one: each costs a reading of its books."""
 ROOM = 500_000
 """Rows, over all states of all sales that are no longer followed, after which only broken ones are kept."""
 
@@ -69,6 +72,10 @@ class Sales:
     """Of those that are no longer followed."""
     _broken: set[int] = field(default_factory=set)
     _room: int = ROOM
+    _beside: SnapshotAuditor | None = None
+    """Reads the books of the newest sales beside the log, where that does not tell all that they show."""
+    _sampled: dict[int, tuple[Books, ...]] = field(default_factory=dict)
+    """What it saw of those that it reads no longer."""
 
     async def open(self) -> Sale:
         """Open the next sale, and return what is to be told of it."""
@@ -76,12 +83,39 @@ class Sales:
         sale = await self.running.open_sale(self.tickets)
         if self.auditor is not None:
             await self.auditor.open(sale, self.tickets, number=number)
+            if not self.opened:
+                await self._look_beside(sale)
+            if self._beside is not None:
+                await self._beside.open(sale, self.tickets, number=number)
         if self.opened:
             self._followed.append((time.monotonic(), number - 1))
         announced = Sale(number=number, tickets=self.door.opened(number, sale, self.tickets))
         self.opened.append(OpenSale(number, sale, announced))
         self._sold_out_at = None
         return announced
+
+    @property
+    def audit(self) -> str:
+        """Say how committed states are come by."""
+        if self.auditor is None:
+            return ""
+        words = in_words(self.auditor)
+        return words if self._beside is None else f"{words}, and samples of what the ledger does not tell"
+
+    @property
+    def trouble(self) -> str:
+        """What ended the audit before its time; empty while all is well."""
+        return "" if self.auditor is None else self.auditor.trouble
+
+    async def catch_up(self) -> Progress | None:
+        """Have everything judged that was committed before this call; ``None`` where nothing is audited."""
+        if self.auditor is None:
+            return None
+        progress = await self.auditor.catch_up()
+        if self._beside is not None:
+            also = await self._beside.catch_up()
+            progress = replace(progress, breaches=(*progress.breaches, *also.breaches))
+        return progress
 
     async def next(self) -> Sale | None:
         """Open the next sale if the newest one sold out a moment ago, and return what is to be told of it."""
@@ -97,7 +131,9 @@ class Sales:
         if self.auditor is None:
             return Followed()
         if number not in self._seen:
-            self._seen[number] = Followed(self.auditor.states(number), self.auditor.commits(number))
+            self._leave_beside(number)
+            states = (*self.auditor.states(number), *self._sampled.pop(number, ()))
+            self._seen[number] = Followed(states, self.auditor.commits(number))
             self.auditor.close(number)
         return self._seen.pop(number)
 
@@ -115,6 +151,9 @@ class Sales:
 
     def leave(self) -> None:
         """Follow those sales no longer that nobody visits any more."""
+        for since, number in self._followed:
+            if time.monotonic() - since > SAMPLED_FOR:
+                self._leave_beside(number)
         while self._followed and time.monotonic() - self._followed[0][0] > self.linger:
             _, number = self._followed.popleft()
             seen = self.seen(number)
@@ -128,6 +167,19 @@ class Sales:
         if self.auditor is None or not self.opened:
             return {}
         return self.auditor.numbers(self.opened[-1].number)
+
+    async def _look_beside(self, sale: Any) -> None:
+        """Have books read beside the log from now on, if they show more of the first sale than it tells."""
+        if self.auditor is None or self.auditor.mode is AuditMode.SAMPLED:
+            return
+        await self.auditor.catch_up()
+        if self.auditor.leaves_out(await self.running.books(sale)):
+            self._beside = SnapshotAuditor(self.running, "the log tells less than the books")
+
+    def _leave_beside(self, number: int) -> None:
+        if self._beside is not None and number not in self._sampled:
+            self._sampled[number] = self._beside.states(number)
+            self._beside.close(number)
 
 
 def scaled(tickets: Sequence[TicketType], total: int) -> tuple[TicketType, ...]:

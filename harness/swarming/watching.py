@@ -112,16 +112,18 @@ class Watch:
 
     async def _look_at_books(self) -> None:
         """Have everything judged that was committed, and open the next sale when it is time."""
-        if self.auditor is None or self._stopped_at is not None:
+        if self._stopped_at is not None:
             return
-        progress = await self.auditor.catch_up()
+        progress = await self.sales.catch_up()
+        if progress is None:
+            return
         self.commits, self.lag_seconds = progress.commits, progress.lag_seconds
         self.breaches += progress.breaches
         for breach in progress.breaches:
             self.sales.note_broken(breach.number)
         self.sales.leave()
-        if self.auditor.trouble:
-            raise InconclusiveError(f"the audit ended before the load: {self.auditor.trouble}")
+        if self.sales.trouble:
+            raise InconclusiveError(f"the audit ended before the load: {self.sales.trouble}")
         sale = await self.sales.next()
         if sale is not None:
             await self.conversation.announce(sale)

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +22,7 @@ from harness.engines import ENGINES, default_engines
 from harness.load.plan import LoadSettings
 from harness.model import Phase, Program, Scenario, TicketType, Verdict
 from harness.model.events import CheckFinished, LoadProgressed
+from harness.model.ledger import Ledger
 from harness.model.operations import ChangeCapacity
 from harness.postgres import connect, provision
 from harness.swarming.joining import survey
@@ -147,6 +148,14 @@ class Undescribed:
         self.start = target.start
 
 
+class Described(Undescribed):
+    """A specimen that says of its tables what it is told to say."""
+
+    def __init__(self, target: Any, ledger: Ledger) -> None:
+        super().__init__(target)
+        self.ledger = ledger
+
+
 async def test_a_short_swarm_of_the_service_is_safe_with_every_commit_audited(swarmed: Swarmed) -> None:
     """Several sales, sold out one after the other; Locust's own figures are kept in the run folder."""
     done = await swarmed.check(resolve("service"), SHORT)
@@ -181,6 +190,25 @@ async def test_an_oversell_ends_the_load_and_is_named(described: bool, swarmed: 
     assert (broken.commit is not None) is described
     assert done.audit.startswith("every commit" if described else "sampled: ")
     assert swarmed.progress.seconds < LONG.run_time / 2
+
+
+async def test_a_wrong_description_of_the_tables_accuses_nobody(swarmed: Swarmed) -> None:
+    """A column that never changes looks like an oversell in the log; the books of a right target do not."""
+    ledger: Ledger = resolve("specimen:atomic").ledger  # type: ignore[attr-defined]  # most specimens have one
+    stock = replace(ledger.stock[0], remaining="quantity_initial", capacity=None)
+    target = Described(resolve("specimen:atomic"), replace(ledger, stock=(stock,)))
+    done = await swarmed.check(target, SHORT)
+    assert (done.verdict, done.violations) == (Verdict.INCONCLUSIVE, ())
+    assert any("the log and the books of sale 1 differ" in reason for reason in done.reasons)
+
+
+async def test_what_a_description_leaves_out_is_sampled_beside_the_log(swarmed: Swarmed) -> None:
+    """Counters alone show no reservation: without looking at the books a mended oversell would be missed."""
+    ledger: Ledger = resolve("specimen:atomic").ledger  # type: ignore[attr-defined]  # most specimens have one
+    done = await swarmed.check(Described(resolve("specimen:atomic"), replace(ledger, rows=())), SHORT)
+    assert (done.verdict, done.reasons) == (Verdict.SAFE, ())
+    assert done.audit == "every commit, and samples of what the ledger does not tell"
+    assert done.states_audited > done.commits_audited + done.runs
 
 
 async def test_it_goes_on_after_an_oversell_when_told_so(swarmed: Swarmed) -> None:
