@@ -29,7 +29,7 @@ class Patient:
 
     longest: float = 0.0
     """Seconds after which something was made good, at the most."""
-    _hopeless: bool = False
+    hopeless: bool = False
     """A law stayed broken for as long as it was waited for, and nothing was ever made good."""
 
     async def settled(
@@ -44,7 +44,7 @@ class Patient:
         if not judge(evidence, laws).violations:
             return performance
         begun = time.monotonic()
-        seconds = _SHORT if self._hopeless else _LONG
+        seconds = _SHORT if self.hopeless else _LONG
         while time.monotonic() < begun + seconds:
             await asyncio.sleep(_LOOKS)
             books = await theatre.stage.running.books(performance.sale)
@@ -53,10 +53,10 @@ class Patient:
             evidence = replace(evidence, books=books, states=(*evidence.states, evidence.books))
             if not judge(evidence, laws).violations:
                 self.longest = max(self.longest, time.monotonic() - begun)
-                self._hopeless = False
+                self.hopeless = False
                 break
         else:
-            self._hopeless = not self.longest
+            self.hopeless = not self.longest
         return replace(performance, evidence=evidence)
 
 
