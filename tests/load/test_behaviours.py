@@ -32,6 +32,7 @@ from harness.model.sequential import State, opening
 if TYPE_CHECKING:
     from harness.model import Operation
 
+_LINE = {"rush", "buy_and_cancel", "friend_in_line", "waiting_list"}
 EVERYTHING = frozenset(Feature)
 BY_NAME = sorted(BEHAVIOURS.entries)
 
@@ -159,7 +160,7 @@ def test_a_plain_rush_has_only_those_who_press_once() -> None:
         ({Feature.RESERVE, Feature.AVAILABILITY}, {"rush", "browse_then_buy"}),
         ({Feature.HOLD}, {"hold_and_confirm"}),
         ({Feature.RESERVE, Feature.GROUP}, {"rush", "group"}),
-        ({Feature.RESERVE, Feature.CANCEL, Feature.WAITLIST}, {"rush", "buy_and_cancel", "waiting_list"}),
+        ({Feature.RESERVE, Feature.CANCEL, Feature.WAITLIST}, _LINE),
     ],
 )
 def test_a_scenario_has_the_behaviours_it_is_about(needs: set[Feature], expected: set[str]) -> None:
@@ -198,6 +199,19 @@ def test_those_who_wait_join_only_what_is_sold_out() -> None:
     crowd = Crowd("waiting_list", 5).come(100)
     assert crowd.outcomes(JoinWaitlist) == {Outcome.ACCEPTED: 95}
     assert 10 < crowd.outcomes(LeaveWaitlist)[Outcome.ACCEPTED] < 60
+
+
+def test_friends_in_line_are_served_by_those_who_give_back() -> None:
+    """Who got the last unit passes it on, in two steps or at one moment; so the line moves in every sale."""
+    at_once = set()
+    for stock in range(1, 40):
+        crowd = Crowd("friend_in_line", stock).come(60)
+        waited = [operation.person for operation, _ in crowd.did if isinstance(operation, JoinWaitlist)]
+        if waited:
+            assert crowd.outcomes(JoinWaitlist) == crowd.outcomes(Cancel) == {Outcome.ACCEPTED: 1}
+            assert waited[0] in {entry.person for entry in crowd.state.standing}
+            at_once.add(crowd.most_at_once)
+    assert at_once == {0, 2}
 
 
 def test_groups_come_in_several_sizes() -> None:

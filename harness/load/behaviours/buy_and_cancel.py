@@ -1,6 +1,7 @@
 """Buy, and give back what was bought, half of the time. Some of those who gave it back buy again.
 
-So stock comes back while others are told that it is sold out.
+So stock comes back while others are told that it is sold out. One in five of those who give it back presses
+the button twice at the same moment: one unit may come back, never two.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ def _visit(visit: Visit) -> Steps:
     bought = yield buy
     if bought.outcome is not Outcome.ACCEPTED or visit.luck.random() < 0.5:
         return
-    returned = yield Cancel(ticket=visit.ticket, person=visit.person)
+    cancel = Cancel(ticket=visit.ticket, person=visit.person)
+    if visit.luck.random() < 0.2:
+        yield cancel, cancel
+        return
+    returned = yield cancel
     if returned.outcome is Outcome.ACCEPTED and visit.luck.random() < 0.25:
         yield buy
 

@@ -1,6 +1,6 @@
 """Buy, and wait in line when it is sold out. One in three of those who wait gives up and leaves the line.
 
-Nothing comes back by this alone: the line moves when others cancel, as in ``buy_and_cancel``.
+Nothing comes back by this alone: the line moves when others cancel, as in ``friend_in_line``.
 """
 
 from __future__ import annotations
