@@ -12,7 +12,6 @@ from harness.engines import ENGINES
 from harness.errors import UsageError
 from harness.laws import LAWS
 from harness.model import Feature, Reserve, Verdict
-from harness.model.matrix import EXPECTED_ENGINES
 from harness.specimens import SPECIMENS
 from harness.specimens.atomic import Atomic
 from harness.specimens.for_update import ForUpdate
@@ -40,7 +39,7 @@ NOT_EXHAUSTED = {
 """Right specimens that no search calls exhausted, or not in time, and why; their pages say it."""
 WRONG = [name for name, specimen in SPECIMENS.entries.items() if specimen.mistake]
 RIGHT = [name for name, specimen in SPECIMENS.entries.items() if not specimen.mistake]
-WAITING = {"compensates_lost_answer", "lock_with_time_out", "retry_without_key"}
+BY_FAULT = {"compensates_lost_answer", "lock_with_time_out", "retry_without_key"}
 """Wrong specimens that only a fault can show: a lost answer, or a process that pauses."""
 
 
@@ -69,13 +68,11 @@ def test_a_mistake_says_which_law_where_and_from_where(name: str) -> None:
     scenario = shipped(specimen.mistake.scenario)
     assert scenario.name == specimen.mistake.scenario
     assert scenario.needs <= specimen.target.supports
-    if name in WAITING and specimen.mistake.engine not in ENGINES.entries:
-        assert specimen.mistake.engine in EXPECTED_ENGINES
-        return
+    assert (specimen.mistake.engine == "faults") is (name in BY_FAULT)
     assert ENGINES.get(specimen.mistake.engine).refuses(scenario, specimen.target) is None
 
 
-@pytest.mark.parametrize("name", [name for name in WRONG if name not in WAITING])
+@pytest.mark.parametrize("name", [name for name in WRONG if name not in BY_FAULT])
 async def test_a_mistake_is_what_it_says(name: str, server: Server, tmp_path: Path) -> None:
     """The scenario and the engine that a wrong specimen names show every law that it names broken."""
     specimen = SPECIMENS.get(name)
@@ -87,6 +84,20 @@ async def test_a_mistake_is_what_it_says(name: str, server: Server, tmp_path: Pa
     assert check.verdict is Verdict.VIOLATED
     assert specimen.mistake.laws <= laws_broken(check)
     assert check.outcomes["accepted"]
+
+
+@pytest.mark.parametrize("name", sorted(BY_FAULT))
+async def test_a_fault_shows_what_only_a_fault_can(name: str, server: Server, tmp_path: Path) -> None:
+    """Every law that such a specimen names is seen broken, and nothing is where nothing is broken."""
+    specimen = SPECIMENS.get(name)
+    assert specimen.mistake is not None
+    engine = ENGINES.get("faults")
+    settings = Settings(fault_pairs=0, until=tuple(specimen.mistake.laws))
+    async with judge_of(server, specimen.target, tmp_path) as judge:
+        check = await judge.drive(shipped(specimen.mistake.scenario, 2), engine, settings)
+    assert specimen.mistake.laws <= laws_broken(check)
+    assert check.faults is not None, "the clean run broke nothing"
+    assert all(violation.run > 1 for violation in check.violations)
 
 
 @pytest.mark.parametrize("name", RIGHT)
