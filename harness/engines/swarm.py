@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 _MOST_CLIENTS = 64
 """Clients of a gateway, and so sessions of Postgres, however many users there are."""
 _OWED = frozenset({Outcome.ACCEPTED, Outcome.SOLD_OUT})
-"""Answers that a scenario's programs must have come to and that buyers of a swarm come to as well."""
+"""Answers that must have come, whatever the scenario's own programs come to: as long as stock remains there
+is nothing to oversell, and no line to stand in."""
 _BESIDES = 20.0
 """Seconds, of those that fall to one check, for what comes before and after the load."""
 
@@ -73,7 +74,7 @@ class Swarm:
         trial = _fitted(trial)
         load, tally = trial.settings.load, trial.tally
         behaviours = _behaviours(load, trial.scenario, trial.supports)
-        tally.scenario = replace(trial.scenario, reaches=trial.scenario.reaches & _OWED)
+        tally.scenario = replace(trial.scenario, reaches=_OWED)
         async with _started(trial) as (running, door, auditor):
             linger = trial.settings.operation_timeout if _reads_log(auditor) else SAMPLED_FOR
             sales = Sales(running, door, auditor, _on_sale(trial.scenario, load), linger)

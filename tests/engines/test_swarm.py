@@ -192,6 +192,14 @@ async def test_an_oversell_ends_the_load_and_is_named(described: bool, swarmed: 
     assert swarmed.progress.seconds < LONG.run_time / 2
 
 
+async def test_a_load_that_never_sells_out_shows_nothing(swarmed: Swarmed) -> None:
+    """Not in scenarios either whose own programs sell nothing out: nobody ever stood in line."""
+    line = load_scenarios([content("scenarios")])["waitlist_promotion"].build()
+    done = await swarmed.check(resolve("sql"), replace(SHORT, stock=100_000, run_time=2.0), scenario=line)
+    assert (done.verdict, done.violations) == (Verdict.INCONCLUSIVE, ())
+    assert done.reasons == ("the scenario is about answers that never came: sold_out",)
+
+
 async def test_a_wrong_description_of_the_tables_accuses_nobody(swarmed: Swarmed) -> None:
     """A column that never changes looks like an oversell in the log; the books of a right target do not."""
     ledger: Ledger = resolve("specimen:atomic").ledger  # type: ignore[attr-defined]  # most specimens have one
