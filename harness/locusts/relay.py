@@ -55,6 +55,7 @@ class Relay:
         self._greeted: set[str] = set()
         self._refused: set[str] = set()
         self._ended: set[str] = set()
+        self._draining = False
 
     def down(self, message: Message) -> None:
         """Hand on what the engine says: to the worker it is for, or to all of them."""
@@ -87,9 +88,12 @@ class Relay:
         self._up(message)
         if isinstance(message, Ended):
             self._ended.add(worker)
+            if not self._draining:
+                self._up(Trouble(worker, "it left early, so there was less load than was asked for"))
 
     def drain(self) -> None:
         """Have all workers stop, and wait until they have sent what they recorded, or are gone."""
+        self._draining = True
         for worker in list(self._greeted):
             self._tell(worker, Stop("the load is over"))
         timeout = self._planned.plan.timeout if self._planned is not None else 0.0

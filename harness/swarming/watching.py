@@ -36,6 +36,8 @@ _ENDING = 15.0
 """Seconds beyond what buyers need to finish, in which Locust must have ended."""
 _DEAD = 5.0
 """Seconds in which every request failed, after which the target is taken for gone."""
+_SHORT = 3.0
+"""Seconds by which a load may seem shorter than it was, and again a tenth of it: it is heard of late."""
 _EXITING = 5.0
 """Seconds in which workers must have ended after the process that leads them."""
 
@@ -85,6 +87,7 @@ class Watch:
         """Look again and again until Locust has ended, or was made to."""
         while self.locusts.root.code is None:
             if self.conversation.over.is_set():
+                self._look_at_length()
                 await self._stop("the link to Locust is gone")
             else:
                 await self._look()
@@ -92,6 +95,7 @@ class Watch:
             if self._is_late():
                 self._doubt("Locust did not end when it was told to, and was killed")
                 break
+        self._look_at_length()
         await self._see_them_off()
 
     async def _look(self) -> None:
@@ -127,6 +131,14 @@ class Watch:
         sale = await self.sales.next()
         if sale is not None:
             await self.conversation.announce(sale)
+
+    def _look_at_length(self) -> None:
+        """Notice that somebody else ended the load long before its time."""
+        began, wanted = self.conversation.began, self.trial.settings.load.run_time
+        if began is not None and self._stopped_at is None:
+            seconds = time.monotonic() - began
+            if seconds < wanted * 0.9 - _SHORT:
+                self._doubt(f"somebody ended the load: it went on for {seconds:.0f} s instead of {wanted:g}")
 
     def _look_at_processes(self) -> None:
         for process in self.locusts.workers:

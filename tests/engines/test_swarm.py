@@ -246,8 +246,10 @@ async def test_a_long_history_is_judged_in_two_processes(
     assert (done.runs, done.operations) == (swarmed.progress.sales, swarmed.kept)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_worker_that_dies_or_hangs_leaves_it_open(how: signal.Signals, swarmed: Swarmed) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+async def test_a_worker_that_dies_hangs_or_leaves_leaves_it_open(
+    how: signal.Signals, swarmed: Swarmed
+) -> None:
     """However well everything else goes; what it had sent is kept, and the load ends at once."""
 
     async def strike() -> None:
@@ -273,6 +275,18 @@ async def test_a_locust_that_is_killed_leaves_it_open(swarmed: Swarmed) -> None:
     assert done.verdict is Verdict.INCONCLUSIVE
     assert any("locust was ended by SIGKILL" in reason for reason in done.reasons)
     assert swarmed.kept > 0
+
+
+async def test_a_locust_that_is_told_to_go_leaves_it_open(swarmed: Swarmed) -> None:
+    """By somebody else, in the middle: all it did has arrived, but it is not the load that was asked for."""
+
+    async def strike() -> None:
+        swarmed.signal(signal.SIGTERM, "locust", "--csv")
+
+    done = await swarmed.check(resolve("service"), LONG, meanwhile=strike)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    assert any("somebody ended the load" in reason for reason in done.reasons)
+    assert done.operations == swarmed.kept > 0
 
 
 async def test_a_target_that_falls_over_leaves_it_open(swarmed: Swarmed) -> None:
