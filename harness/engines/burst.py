@@ -119,6 +119,8 @@ class _Crowd:
     usual_answer: float = _USUAL_ANSWER
     tells_all: bool | None = None
     """The log tells all that the books show; ``None`` until that is known."""
+    is_untrue: bool = False
+    """The log told otherwise than the books: its states are not believed, the description is wrong."""
     beside: SnapshotAuditor | None = None
     """Reads the books of the present run beside the log, where it does not."""
 
@@ -188,7 +190,8 @@ class _Crowd:
         return self.beside
 
     def _states(self) -> tuple[Books, ...]:
-        return (*self.auditor.states(), *(self.beside.states() if self.beside is not None else ()))
+        told = () if self.is_untrue else self.auditor.states()
+        return (*told, *(self.beside.states() if self.beside is not None else ()))
 
     async def _books_at_rest(self, sale: Any, *, alike: int) -> Books:
         """Return the books once nothing happens any more, and have every commit before that judged.
@@ -204,6 +207,7 @@ class _Crowd:
             difference, compared = self.auditor.difference(books), compared + 1
             if not difference or compared == _MOST_COMPARISONS:
                 break
+        self.is_untrue = self.is_untrue or bool(difference)
         trouble = difference and f"the log and the target's books do not agree: {difference}"
         self.trial.tally.troubles += [each for each in (trouble, self.auditor.trouble) if each]
         return books

@@ -535,6 +535,23 @@ async def test_what_the_log_does_not_tell_is_sampled_beside_it(server: Server, t
     assert check.states_audited > check.commits_audited + check.runs
 
 
+async def test_a_burst_believes_no_log_that_the_books_contradict(server: Server, tmp_path: Path) -> None:
+    """A column that never changes looks like an oversell after every commit; the target is right."""
+    target = SPECIMENS.get("guarded_update").target
+    described: Ledger = target.ledger  # type: ignore[attr-defined]  # most specimens have one
+    stock = replace(described.stock[0], remaining="quantity_initial", capacity=None)
+
+    class Misdescribed(type(target)):  # type: ignore[misc]  # the specimen's own class, whatever it is
+        """Names the wrong column."""
+
+        ledger = replace(described, stock=(stock,))
+
+    async with judge_of(server, Misdescribed(), tmp_path) as judge:
+        check = await judge.check(shipped("last_ticket"), rounds=2)
+    assert (check.verdict, check.violations) == (Verdict.INCONCLUSIVE, ())
+    assert any("the log and the target's books do not agree" in reason for reason in check.reasons)
+
+
 async def test_a_burst_whose_audit_ends_is_inconclusive(server: Server, tmp_path: Path) -> None:
     """Never safe: commits were made that nobody looked at."""
     target = SPECIMENS.get("guarded_update").target
