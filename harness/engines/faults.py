@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _BUYERS = 2
 _SHRINKING = 1.0
 """Seconds for making a failure small and running it again."""
+_AT_LEAST = 0.5
+"""Seconds for breaking something, however long it took to begin."""
 _SHARE, _MOST_SMALL = 0.05, 8
 """The share of the time that is set aside for each of so many findings."""
 _PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
@@ -102,6 +104,7 @@ class _Table:
         clean = await self._clean()
         if clean is None:
             return
+        self.until = max(self.until, time.monotonic() + _AT_LEAST)
         theatre = await self.house.theatre()
         todo = cells(clean, theatre.faults, theatre.ground)
         self.trial.tally.planned = len(todo) + 1

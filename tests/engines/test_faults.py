@@ -154,14 +154,20 @@ async def test_an_unlawful_clean_run_ends_it(server: Server, tmp_path: Path) -> 
     assert (check.verdict, check.runs, check.faults, failures) == (Verdict.VIOLATED, 1, None, [])
 
 
-async def test_without_time_nothing_is_safe(server: Server, tmp_path: Path) -> None:
-    """Every cell is unexplored, and the check inconclusive."""
-    check, _ = await checked(
-        server, resolve("sql"), shipped("last_ticket", 2), tmp_path, replace(QUICK, fault_time=0.0)
-    )
-    assert check.verdict is Verdict.INCONCLUSIVE
-    assert check.reasons[0] == "nothing could be broken, or there was no time for it"
-    assert table_of(check).count(Mark.UNEXPLORED) > 40
+async def test_without_time_it_says_what_is_unexplored(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every cell had no turn, and the check is inconclusive; with a moment, some had theirs."""
+    hasty = replace(QUICK, fault_time=0.0)
+    scenario = shipped("last_ticket", 2)
+    some, _ = await checked(server, resolve("sql"), scenario, tmp_path, hasty)
+    assert table_of(some).count(Mark.UNEXPLORED) > 0
+    assert (some.verdict, some.reasons) == (Verdict.SAFE, ())
+    monkeypatch.setattr("harness.engines.faults._AT_LEAST", -1.0)
+    none, _ = await checked(server, resolve("sql"), scenario, tmp_path, hasty)
+    assert table_of(none).count(Mark.HELD) == 0
+    assert none.verdict is Verdict.INCONCLUSIVE
+    assert none.reasons == ("nothing could be broken, or there was no time for it",)
 
 
 class LeavesOpen(WatchedShop):
