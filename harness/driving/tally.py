@@ -228,7 +228,7 @@ class Tally:
         owed = () if self.coverage else self.scenario.reaches
         missing = [outcome for outcome in owed if not self._outcomes[outcome]]
         if missing and self._outcomes[Outcome.ACCEPTED]:
-            yield f"the scenario is about answers that never came: {', '.join(sorted(missing))}"
+            yield f"answers never came without which a pass says nothing: {', '.join(sorted(missing))}"
         yield from self._unjudged()
 
     def _unjudged(self) -> Iterable[str]:
