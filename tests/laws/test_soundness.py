@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis.errors import NoSuchExample
 
 from harness.laws import LAWS, judge
 from harness.laws._calls import accounts
@@ -90,6 +92,13 @@ def a_hold_was_confirmed_and_another_ended(evidence: Evidence) -> bool:
 )
 def test_the_evidence_that_is_drawn_reaches_what_is_hard(interesting: Callable[[Evidence], bool]) -> None:
     """Holding on evidence in which nothing doubtful ever happens would say nothing."""
-    found = settings(max_examples=5000, database=None, deadline=None, phases=[Phase.generate])
-    luck = random.Random(1)  # noqa: S311  # the same every time: some of it is rare
-    assert interesting(find(evidences(), interesting, settings=found, random=luck))
+    # Some of it is rare. Many short searches find it sooner than a long one: what is drawn late in a search
+    # resembles what was drawn before. What a seed finds depends on which modules are loaded, too: Hypothesis
+    # takes constants out of them.
+    short = settings(max_examples=400, database=None, deadline=None, phases=[Phase.generate])
+    for seed in range(12):
+        luck = random.Random(seed)  # noqa: S311  # the same every time
+        with contextlib.suppress(NoSuchExample):
+            assert interesting(find(evidences(), interesting, settings=short, random=luck))
+            return
+    pytest.fail("nothing of the kind was drawn")

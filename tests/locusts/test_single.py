@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,10 +105,14 @@ async def test_every_behaviour_is_done_over_http(tmp_path: Path) -> None:
         assert Counter(map(_asked, shop.asked)) == Counter(_asked(call.operation) for _, call in engine.calls)
         kinds = {type(call.operation) for _, call in engine.calls}
         assert {Reserve, Cancel, Confirm, Release} < kinds
+        # Some cancel twice at the same moment, and this shop knows no reservation that is gone.
+        answers: defaultdict[str | None, list[Outcome]] = defaultdict(list)
         for _, call in engine.calls:
             if isinstance(call.operation, Cancel):
-                assert call.answer.outcome is Outcome.ACCEPTED
-                assert call.operation.reservation is not None
+                answers[call.operation.reservation].append(call.outcome)
+        assert answers
+        assert None not in answers
+        assert all(outcomes.count(Outcome.ACCEPTED) == 1 for outcomes in answers.values())
         twice = [call for _, call in engine.calls if call.client.endswith("/2")]
         assert twice
         assert engine.of(Trouble) == []
