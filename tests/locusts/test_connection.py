@@ -22,8 +22,9 @@ ASKING = """
 import json, sys
 import locust
 from locust.contrib.fasthttp import insecure_ssl_context_factory
+from harness.locusts import connection as reading
 from harness.locusts.connection import Connection, NoAnswerError, Origin
-url, times = sys.argv[1], int(sys.argv[2])
+url, times, reading._BLOCK = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 connection = Connection(Origin(url, {"X-Mine": "1"}, insecure_ssl_context_factory))
 told = []
 for _ in range(times):
@@ -39,9 +40,9 @@ print(json.dumps(told))
 
 @contextlib.asynccontextmanager
 async def saying(
-    *pieces: bytes, closes: bool = False, tls: ssl.SSLContext | None = None
+    answer: bytes, *, closes: bool = False, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Answer every request with these pieces, one after the other, each sent by itself."""
+    """Answer every request with these bytes."""
     requests: list[bytes] = []
     writers: list[asyncio.StreamWriter] = []
 
@@ -51,10 +52,8 @@ async def saying(
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 requests.append(head + await reader.readexactly(2))
-                for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(0)
+                writer.write(answer)
+                await writer.drain()
                 if closes:
                     break
         writer.close()
@@ -68,10 +67,13 @@ async def saying(
             writer.transport.abort()
 
 
-async def ask(url: str, times: int = 1) -> list[Any]:
-    """Ask so many times on one connection, and return what came of it."""
+async def ask(url: str, times: int = 1, *, block: int = 65536) -> list[Any]:
+    """Ask so many times on one connection, and return what came of it.
+
+    :param block: how many bytes are read at a time.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ASKING, url, str(times), stdout=subprocess.PIPE, cwd=ROOT
+        sys.executable, "-c", ASKING, url, str(times), str(block), stdout=subprocess.PIPE, cwd=ROOT
     )
     try:
         async with asyncio.timeout(30):
@@ -92,12 +94,11 @@ ANNOUNCED = b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE
 @pytest.mark.parametrize(
     ("raw", "status"), [(WHOLE, 201), (CHUNKED, 409), (ANNOUNCED, 201)], ids=["whole", "chunked", "announced"]
 )
-@pytest.mark.parametrize("bytewise", [False, True])
-async def test_an_answer_is_read_however_it_comes(raw: bytes, status: int, bytewise: bool) -> None:
+@pytest.mark.parametrize("block", [65536, 1])
+async def test_an_answer_is_read_however_it_comes(raw: bytes, status: int, block: int) -> None:
     """As a whole or byte by byte, and the connection is used again."""
-    pieces = [raw[place : place + 1] for place in range(len(raw))] if bytewise else [raw]
-    async with saying(*pieces) as (port, requests):
-        assert await ask(f"http://127.0.0.1:{port}", 3) == [[status, "hello"]] * 3
+    async with saying(raw) as (port, requests):
+        assert await ask(f"http://127.0.0.1:{port}", 3, block=block) == [[status, "hello"]] * 3
         assert len(requests) == 3
         assert len(set(requests)) == 1
 
@@ -114,20 +115,20 @@ async def test_a_request_says_what_it_must() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "closes", "expected"),
+    ("raw", "closes", "expected"),
     [
-        ((b"HTTP/1.1 200 OK\r\n\r\nall of it",), True, [200, "all of it"]),
-        ((b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",), True, [201, "ok"]),
-        ((), True, "closed before the answer was whole"),
-        ((WHOLE[:-2],), True, "HTTPParseError"),
-        ((b"SSH-2.0-OpenSSH\r\n\r\n",), False, "HTTPParseError"),
-        ((WHOLE[:-2],), False, "no answer within 1 s"),
+        (b"HTTP/1.1 200 OK\r\n\r\nall of it", True, [200, "all of it"]),
+        (b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", True, [201, "ok"]),
+        (b"", True, "closed before the answer was whole"),
+        (WHOLE[:-2], True, "HTTPParseError"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", False, "HTTPParseError"),
+        (WHOLE[:-2], False, "no answer within 1 s"),
     ],
     ids=["until the end", "said so", "nothing", "cut off", "no http", "half, then silence"],
 )
-async def test_how_an_answer_may_end(pieces: tuple[bytes, ...], closes: bool, expected: Any) -> None:
+async def test_how_an_answer_may_end(raw: bytes, closes: bool, expected: Any) -> None:
     """What is whole is an answer, all else is none; and each request was sent once."""
-    async with saying(*pieces, closes=closes) as (port, requests):
+    async with saying(raw, closes=closes) as (port, requests):
         answers = await ask(f"http://127.0.0.1:{port}", 2)
         assert len(requests) == 2
         if isinstance(expected, str):
