@@ -111,7 +111,7 @@ class TicketingBooks:
     async def books(self, sale: Sale) -> Books:
         """Read the counters, the function's own count and the rows, all of one moment."""
         rows = await self._db.fetch(_BOOKS, list(sale.events.values()))
-        names = {identity: name for name, identity in sale.tickets.items()}
+        names = sale.ticket_ids()
         stock: dict[str, Stock] = {}
         entries: list[Entry] = []
         holds: list[Entry] = []
