@@ -40,7 +40,7 @@ def fault_of_answer(answer: object) -> str | None:
     """Say what is wrong with the shape of an answer; ``None`` when nothing is."""
     if not isinstance(answer, Answer):
         return f"the target answered {answer!r}, which is no Answer"
-    if fault := _fault("the target's answer", answer):
+    if fault := _fault("the target's answer", answer, Answer):
         return fault
     if not all(isinstance(name, str) for name in answer.group):
         return f"the target's answer has group={answer.group!r}, where texts belong"
@@ -60,13 +60,13 @@ def fault_of_books(books: object) -> str | None:
         if not isinstance(things, tuple) or not all(isinstance(thing, kind) for thing in things):
             return f"the {name} in the target's books must be a tuple of {kind.__name__}"
         for thing in things:
-            if fault := _fault(f"a row of {name} in the target's books", thing):
+            if fault := _fault(f"a row of {name} in the target's books", thing, kind):
                 return fault
     return None
 
 
-def _fault(what: str, thing: object) -> str | None:
-    for name, kinds in _FIELDS[type(thing)].items():
+def _fault(what: str, thing: object, kind: type) -> str | None:
+    for name, kinds in _FIELDS[kind].items():
         value = getattr(thing, name)
         # True is a whole number to Python, and to nobody else.
         if not isinstance(value, kinds) or isinstance(value, bool):

@@ -36,6 +36,21 @@ def test_what_is_as_it_should_be_has_no_fault() -> None:
     assert fault_of_books(Books(stock=(Stock(ticket="general", initial=3),))) is None
 
 
+def test_a_target_may_have_a_kind_of_its_own() -> None:
+    """What is more than an answer or a row is one all the same, with the same fields."""
+
+    class Reply(Answer):
+        """An answer with more to it."""
+
+    class Ticket(Entry):
+        """A row with more to it."""
+
+    wrong: Any = 17
+    assert fault_of_answer(Reply(Outcome.ACCEPTED)) is None
+    assert "reservation=17" in (fault_of_answer(Reply(Outcome.ACCEPTED, reservation=wrong)) or "")
+    assert fault_of_books(replace(BOOKS, entries=(Ticket(ticket="general", person="ada"),))) is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
