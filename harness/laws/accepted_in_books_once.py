@@ -74,8 +74,7 @@ def _shared_ids(mine: Iterable[Account]) -> Iterator[_Fault]:
     first: dict[str, str] = {}
     shared: dict[str, dict[str, None]] = {}
     for account in mine:
-        only = account.only_purchase
-        for bought in account.surely_stand() if only is None else (only,) if only.accepted else ():
+        for bought in account.surely_stand():
             if bought.id is not None:
                 other = first.setdefault(bought.id, account.person)
                 if other != account.person:
