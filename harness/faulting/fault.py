@@ -117,3 +117,19 @@ class Fault(Protocol):
 
     async def fire(self, situation: Situation) -> Decision:
         """Break it, and return what becomes of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anywhere:
+    """What most faults have in common: they can be done to any target at any step."""
+
+    turn: Turn = Turn.MIDDLE
+    keyed: bool = False
+
+    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # some ask for something of it
+        """Find nothing in the way."""
+        return None
+
+    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # some look at it
+        """Happen at any step."""
+        return True

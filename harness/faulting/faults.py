@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.faulting.fault import Turn
+from harness.faulting.fault import Anywhere, Turn
 from harness.faulting.steps import moment
 from harness.model import Cancel, Feature
 from harness.wire import CUT, CUT_AFTER, PROCEED, Decision, Kind, fail_after, refuse
@@ -23,7 +23,7 @@ _GONE_FOR = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireFault:
+class WireFault(Anywhere):
     """What becomes of a step is all there is to it."""
 
     name: str
@@ -33,12 +33,6 @@ class WireFault:
     """With ``{}`` for the statement."""
     lies: bool = False
     """The client is told of an error that was none."""
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # the wire is everybody's
-        """Find nothing in the way."""
-        return None
 
     def applies(self, step: SeenStep) -> bool:
         """Look at the moment."""
@@ -55,20 +49,10 @@ class WireFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Terminated:
+class Terminated(Anywhere):
     """Postgres ends the session's backend, as an administrator or a failover does."""
 
     name: str = "backend terminated"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # we are allowed to
-        """Find nothing in the way."""
-        return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -83,22 +67,13 @@ class Terminated:
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
+class Stalled(Anywhere):
     """The step stands still for longer than its locks or holds last; the client waits, and it goes on."""
 
     name: str = "stands still"
     turn: Turn = Turn.FIRST
-    keyed: bool = False
     gives_up: bool = False
     """The client has given up by then."""
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may be slow
-        """Find nothing in the way."""
-        return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -119,20 +94,10 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Anywhere):
     """The client goes away without waiting; what it asked for goes on by itself."""
 
     name: str = "client gone"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may leave
-        """Find nothing in the way."""
-        return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -146,22 +111,16 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
+class Killed(Anywhere):
     """Whoever serves the request dies, and its connections break: no compensation runs, no retry."""
 
     name: str = "killed"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Leave processes to those faults that can end them."""
         if ground.own_process:
             return "killed: the target has a process of its own, whose death is another fault"
         return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -174,22 +133,16 @@ class Killed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retried:
+class Retried(Anywhere):
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a client that can send the same key again."""
         if self.keyed and not ground.keys:
             return f"{self.name}: the target's clients send no idempotency key"
         return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -208,20 +161,10 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
-class Twice:
+class Twice(Anywhere):
     """The client sends the same request once more while the first stands at the step: a second click."""
 
     name: str = "sent twice"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may click twice
-        """Find nothing in the way."""
-        return None
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -234,22 +177,16 @@ class Twice:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelsMeanwhile:
+class CancelsMeanwhile(Anywhere):
     """The client cancels while it still buys."""
 
     name: str = "cancels while buying"
-    turn: Turn = Turn.MIDDLE
-    keyed: bool = False
 
     def impossible(self, ground: Ground) -> str | None:
         """Need something that can be cancelled."""
         return (
             None if Feature.CANCEL in ground.supports else f"{self.name}: the target does not support cancel"
         )
-
-    def applies(self, step: SeenStep) -> bool:  # noqa: ARG002  # at any
-        """Happen at any step."""
-        return True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
