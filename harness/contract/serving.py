@@ -8,7 +8,7 @@ request leaves out is empty in the operation, and whoever serves knows it from t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, unquote
 
@@ -160,7 +160,7 @@ class _Parts:
     """The parts between the slashes, the first of them empty."""
     query: str
     body: bytes
-    _fields: dict[str, Any] | None = field(default=None)
+    _fields: dict[str, Any] | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
