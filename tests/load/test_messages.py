@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +15,12 @@ from harness.load.messages import (
     Clock,
     Ended,
     Hello,
+    Live,
     Message,
     NoMessageError,
     Opened,
     Planned,
+    Refused,
     Stats,
     Stop,
     Taken,
@@ -54,7 +58,14 @@ MESSAGES = (
     Stats(1, 2, 3, 4.5, 6.7, 8.9),
     Trouble("w", "died"),
     Stop("oversold"),
+    Refused("of another version"),
+    Live({"general": {"initial": 2, "sold": 1}}, {"lag (s)": 0.5}, "sampled"),
 )
+
+
+def test_every_message_is_tried() -> None:
+    """One that is added must travel too."""
+    assert {type(message) for message in MESSAGES} == set(get_args(Message))
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
