@@ -102,13 +102,18 @@ class Request:
             self.given_up.set_result(why)
 
 
+def shape_of(sql: str) -> str:
+    """Return a statement without constants, by which it is known again."""
+    return without_constants(" ".join(sql.split())[:_LENGTH])
+
+
 def step_of(statement: Statement, *, number: int, pid: int, commits: bool) -> SeenStep:
     """Return a statement, or its commit, as a step."""
     text = " ".join(statement.sql.split())
     return SeenStep(
         number=number,
         statement=text[:_LENGTH],
-        shape=without_constants(text[:_LENGTH]),
+        shape=shape_of(text),
         commits=commits,
         kind=statement.kind,
         in_transaction=statement.in_transaction,
