@@ -6,7 +6,7 @@ books of the sales that are followed are judged as they are after it, in the ord
 asked of the target, and no committed state is missed. Where the log cannot be had, or the target does not
 say, its books are read as often as somebody asks: then states are *sampled*, and the auditor says why.
 
-While many commits are made, the incremental judgement here says when a law about states is broken, and which
+While many commits are made, :mod:`harness.driving.states` says when a law about states is broken, and which
 states are kept. The laws decide, over the states that were kept: all of them where a sale is small; else the
 first, those in which a law was first broken, and those in which it is broken most.
 
@@ -19,21 +19,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.driving.replica import Replica, UnreadableLedgerError
+from harness.driving.states import Followed, Numbers, broken, differences
 from harness.errors import TargetFailedError
-from harness.laws._books import View, below_zero, oversold
 from harness.model import Commit
 from harness.postgres.audit import AuditUnavailableError, auditing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from harness.model import Books, Entry, Running, Stock, TicketType
+    from harness.model import Books, Running, Stock, TicketType
     from harness.model.ledger import Ledger
     from harness.postgres.audit import Audit
     from harness.postgres.pgoutput import Transaction
@@ -177,8 +176,8 @@ class LogAuditor:
         self._audit = audit
         self._replica = Replica(ledger)
         self._most_kept = most_kept
-        self._sales: dict[int, _Followed] = {}
-        self._owners: dict[str, _Followed] = {}
+        self._sales: dict[int, Followed] = {}
+        self._owners: dict[str, Followed] = {}
         """By what the tables call the ticket type."""
         self._commits = 0
         self._breaches: list[Breach] = []
@@ -201,7 +200,7 @@ class LogAuditor:
         ours = {identity: (name, initial[name]) for identity, name in names.items() if name in initial}
         if missing := sorted(set(initial) - {name for name, _ in ours.values()}):
             raise TargetFailedError(f"the target does not say what its tables call {', '.join(missing)}")
-        followed = _Followed(number, ours, self._most_kept)
+        followed = Followed(number, ours, self._most_kept)
         async with self._turn:
             try:
                 followed.since = await self._audit.position()
@@ -265,7 +264,7 @@ class LogAuditor:
         told = self._replica.books(tickets, all_of_them=True)
         uncounted = self._replica.uncounted(tickets)
         missing = [f"{name} has no row in the tables of counters" for name in uncounted]
-        return "; ".join((*missing, *_differences(told, books)))
+        return "; ".join((*missing, *differences(told, books)))
 
     def close(self, number: int = 0) -> None:
         """See :class:`Auditor`."""
@@ -289,7 +288,7 @@ class LogAuditor:
                 mine = [each for each in touched if owners.get(each) is followed]
                 self._judge(followed, transaction, mine)
 
-    def _judge(self, followed: _Followed, transaction: Transaction, touched: Sequence[str]) -> None:
+    def _judge(self, followed: Followed, transaction: Transaction, touched: Sequence[str]) -> None:
         """Judge what one commit made of one sale, and keep the state if it is worth it."""
         self._commits += 1
         followed.commits += 1
@@ -305,71 +304,18 @@ class LogAuditor:
             if is_first
         ]
 
-    def _news(self, followed: _Followed, identity: str) -> Iterator[tuple[str, str, str, bool]]:
+    def _news(self, followed: Followed, identity: str) -> Iterator[tuple[str, str, str, bool]]:
         """Yield the laws that one ticket type breaks as never before: law, ticket, message, first time."""
         account = self._replica.accounts[identity]
         remaining, sold = self._replica.remaining(account), self._replica.sold(account)
         name, initial = followed.tickets[identity]
         changed = account.capacities[1:]
         capacities = tuple(sorted({initial, *changed})) if changed else (initial,)
-        numbers = _Numbers(remaining, sold, account.numbers[1], account.held, account.empty)
-        for law, amount, what in _broken(numbers, capacities[-1]):
+        numbers = Numbers(remaining, sold, account.numbers[1], account.held, account.empty)
+        for law, amount, what in broken(numbers, capacities[-1]):
             is_first = followed.is_worse(law, name, amount)
             if is_first is not None:
-                shown = View(name, initial, capacities, sold, remaining, account.held, (), final=False)
-                yield law, name, f"{name}: {shown.told()}: {what}.", is_first
-
-
-@dataclass(slots=True)
-class _Followed:
-    """One sale."""
-
-    number: int
-    tickets: Mapping[str, tuple[str, int]]
-    """The scenario's name and how much there was, by what the tables call the ticket type."""
-    room: int
-    """Rows that may still be kept while every state is."""
-    since: int = 0
-    """Position in the log from which on states are states of the sale."""
-    commits: int = 0
-    keeps_all: bool = field(init=False)
-    _states: dict[int, Books] = field(default_factory=dict)
-    """By the number of the commit."""
-    _worst: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    """How badly each law is broken for each ticket type, and in which state; kept whatever room there is."""
-    _replaceable: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Keep every state as long as there is room."""
-        self.keeps_all = self.room > 0
-
-    def is_worse(self, law: str, ticket: str, amount: int) -> bool | None:
-        """Note how badly a law is broken in the present state.
-
-        :returns: ``True`` when it is the first time, ``False`` when it is clearly worse than ever before, and
-            ``None`` otherwise.
-        """
-        worst, state = self._worst.get((law, ticket), (0, 0))
-        if amount <= worst + worst // 4:
-            return None
-        self._worst[law, ticket] = amount, self.commits
-        if state in self._replaceable:
-            self._replaceable.discard(state)
-            if all(kept != state for _, kept in self._worst.values()):
-                del self._states[state]
-        if worst and not self.keeps_all:
-            self._replaceable.add(self.commits)
-        return worst == 0
-
-    def keep(self, books: Books) -> None:
-        """Keep the present state."""
-        self._states[self.commits] = books
-        self.room -= 1 + sum(len(rows or ()) for rows in (books.entries, books.holds, books.waiting))
-        self.keeps_all = self.room > 0
-
-    def states(self) -> tuple[Books, ...]:
-        """Return the states that were kept, in the order of the commits."""
-        return tuple(self._states[number] for number in sorted(self._states))
+                yield law, name, numbers.in_words(name, initial, capacities, what), is_first
 
 
 class SnapshotAuditor:
@@ -458,74 +404,12 @@ class _Sampled:
         """Yield the laws that the last state is the first to break."""
         books = self.states[-1]
         for stock in books.stock:
-            sold = books.sold(stock)
-            empty = sum(entry.quantity <= 0 for entry in books.of(stock.ticket))
-            capacities = tuple(sorted({self.initial.get(stock.ticket, stock.initial), stock.initial}))
-            numbers = _Numbers(stock.remaining, sold, stock.sold, stock.held, empty)
-            for law, _, what in _broken(numbers, capacities[-1]):
-                if (law, stock.ticket) not in self._broken:
-                    self._broken.add((law, stock.ticket))
-                    shown = View(
-                        stock.ticket,
-                        capacities[0],
-                        capacities,
-                        sold,
-                        stock.remaining,
-                        stock.held,
-                        (),
-                        final=False,
-                    )
-                    message = f"{stock.ticket}: {shown.told()}: {what}."
-                    yield Breach(number=number, law=law, ticket=stock.ticket, message=message, commit=None)
-
-
-class _Numbers(NamedTuple):
-    """What one state says of one ticket type."""
-
-    remaining: int | None
-    sold: int | None
-    """Counted in the rows where there are such."""
-    told: int | None
-    """The target's own count of what it sold."""
-    held: int
-    empty: int
-    """Rows that stand for zero or fewer units."""
-
-
-def _broken(numbers: _Numbers, capacity: int) -> Iterator[tuple[str, int, str]]:
-    """Yield the laws about states that these numbers break, how badly, and in words."""
-    remaining, sold, told, held, empty = numbers
-    if sold is not None:
-        over = oversold(sold=sold, held=held, remaining=remaining, capacity=capacity)
-        if over > 0:
-            yield "no_oversell", over, f"{over} too many"
-    for number, name in below_zero(remaining, told, held):
-        yield "never_negative", -number, f"the count of {name} is {number}"
-    if empty > 0:
-        yield "never_negative", 1, f"{empty} rows stand for zero or fewer units"
-
-
-def _differences(told: Books, shown: Books) -> Iterator[str]:
-    """Yield what the log tells of the final state otherwise than the target's own books."""
-    stocks = {stock.ticket: stock for stock in shown.stock}
-    for stock in told.stock:
-        other = stocks.get(stock.ticket)
-        if other is None:
-            yield f"{stock.ticket} is not in the books"
-            continue
-        pairs = {
-            "remaining": (stock.remaining, other.remaining),
-            "sold": (stock.sold, other.sold),
-            "held": (None if told.holds is None else stock.held, other.held),
-        }
-        for name, (mine, theirs) in pairs.items():
-            if None not in (mine, theirs) and mine != theirs:
-                yield f"{stock.ticket}: {name} is {mine} in the log and {theirs} in the books"
-    for name in ("entries", "holds", "waiting"):
-        mine, theirs = getattr(told, name), getattr(shown, name)
-        if mine is not None and theirs is not None and _counted(mine) != _counted(theirs):
-            yield f"{name}: {len(mine)} in the log, {len(theirs)} in the books, and not the same ones"
-
-
-def _counted(rows: Iterable[Entry]) -> Counter[tuple[str, str, int]]:
-    return Counter((row.ticket, row.person, row.quantity) for row in rows)
+            ticket, empty = stock.ticket, sum(entry.quantity <= 0 for entry in books.of(stock.ticket))
+            initial = self.initial.get(ticket, stock.initial)
+            capacities = tuple(sorted({initial, stock.initial}))
+            numbers = Numbers(stock.remaining, books.sold(stock), stock.sold, stock.held, empty)
+            for law, _, what in broken(numbers, capacities[-1]):
+                if (law, ticket) not in self._broken:
+                    self._broken.add((law, ticket))
+                    message = numbers.in_words(ticket, capacities[0], capacities, what)
+                    yield Breach(number=number, law=law, ticket=ticket, message=message, commit=None)
