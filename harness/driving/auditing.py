@@ -411,5 +411,5 @@ class _Sampled:
             for law, _, what in broken(numbers, capacities[-1]):
                 if (law, ticket) not in self._broken:
                     self._broken.add((law, ticket))
-                    message = numbers.in_words(ticket, capacities[0], capacities, what)
+                    message = numbers.in_words(ticket, initial, capacities, what)
                     yield Breach(number=number, law=law, ticket=ticket, message=message, commit=None)

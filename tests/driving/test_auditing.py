@@ -340,6 +340,15 @@ async def test_a_target_that_does_not_say_is_sampled(without: str, shop: Shop) -
         auditor.close()
 
 
+async def test_a_sample_tells_a_lowered_capacity_as_lowered(shop: Shop) -> None:
+    """What the sale started with stays what it was."""
+    shop.ledger = None
+    async with following(shop, BALCONY) as (auditor, _):
+        await shop.execute("UPDATE tickets SET size = 3, remaining = 9 WHERE id = $1", "balcony")
+        (breach,) = (await auditor.catch_up()).breaches
+        assert "balcony: started with 5, changed meanwhile to 3, " in breach.message
+
+
 @dataclass
 class _WithoutIds:
     """The same shop, which does not tell what it calls its ticket types."""
