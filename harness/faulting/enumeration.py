@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from harness.faulting.steps import in_short, moment
+from harness.faulting.steps import in_short, moment, operation_of
 from harness.model import FaultRow, Injection, Mark
 from harness.model.operations import kind_of
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.faulting.fault import Fault, Ground
     from harness.faulting.performing import Performance
     from harness.faulting.steps import RequestId, SeenStep
-    from harness.model import Operation, Scenario
+    from harness.model import Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +135,3 @@ def followers(run: Performance, first: Injection, seconds: Sequence[Fault]) -> I
         for fault in seconds:
             if fault.applies(step):
                 yield injection_of(request, step, fault.name)
-
-
-def operation_of(scenario: Scenario, request: RequestId) -> Operation:
-    """Return what a request asks for."""
-    programs = {program.client: program for program in scenario.phases[request.phase].programs}
-    return programs[request.client].operations[request.operation]

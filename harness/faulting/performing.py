@@ -15,7 +15,7 @@ from harness.faulting.fault import Situation
 from harness.faulting.mortal import Mortal
 from harness.faulting.saboteur import Saboteur
 from harness.faulting.settling import settle
-from harness.faulting.steps import Request, RequestId
+from harness.faulting.steps import Request, RequestId, request_of
 from harness.model import Answer, Call, Outcome
 
 if TYPE_CHECKING:
@@ -130,11 +130,6 @@ class Theatre:
         )
         made.know(self.stage.proxy.sessions)
         return made
-
-
-def request_of(injection: Injection) -> RequestId:
-    """Return which request an injection breaks."""
-    return RequestId(injection.phase, injection.client, injection.operation, injection.attempt)
 
 
 async def _nobody(_injection: Injection, _request: Request, _step: SeenStep) -> Decision:

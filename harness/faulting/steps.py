@@ -12,7 +12,7 @@ from harness.exploring.monitor import asks_for_row_locks
 from harness.wire import Kind
 
 if TYPE_CHECKING:
-    from harness.model import Answer, Operation
+    from harness.model import Answer, Injection, Operation, Scenario
     from harness.wire import Statement
 
 _LENGTH = 200
@@ -100,6 +100,17 @@ class Request:
         """Wait for its answer no longer."""
         if not self.given_up.done():
             self.given_up.set_result(why)
+
+
+def request_of(injection: Injection) -> RequestId:
+    """Return which request an injection breaks."""
+    return RequestId(injection.phase, injection.client, injection.operation, injection.attempt)
+
+
+def operation_of(scenario: Scenario, request: RequestId) -> Operation:
+    """Return what a request asks for."""
+    programs = {program.client: program for program in scenario.phases[request.phase].programs}
+    return programs[request.client].operations[request.operation]
 
 
 def shape_of(sql: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.faulting.steps import in_short
+from harness.faulting.steps import in_short, operation_of, request_of
 from harness.model.operations import kind_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def told(injections: Iterable[Injection], scenario: Scenario, faults: Mapping[st
 
 def _one(injection: Injection, scenario: Scenario, fault: Fault) -> str:
     what = fault.tell(in_short(injection.statement), commits=injection.commits)
-    programs = {program.client: program for program in scenario.phases[injection.phase].programs}
-    did = _DID[kind_of(programs[injection.client].operations[injection.operation])]
+    did = _DID[kind_of(operation_of(scenario, request_of(injection)))]
     again = " again" if injection.attempt else ""
     return f"{what.rstrip(',')} while {injection.client} {did}{again}"
