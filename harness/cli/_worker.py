@@ -7,15 +7,13 @@ that the reaper knows, so that none outlives this process, however it ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from harness.errors import InconclusiveError
 from harness.postgres import Reaper
-from harness.swarming.launching import LOCUSTFILE, environment, require_locust
+from harness.swarming.launching import LOCUSTFILE, end_group, environment, require_locust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +56,7 @@ async def work(
                 reaper.watch_process_group(started[-1].pid, stop=signal.SIGKILL)
             codes = await asyncio.gather(*(process.wait() for process in started))
         finally:
-            await asyncio.gather(*map(_end, started))
+            await asyncio.gather(*(end_group(process, within=_POLITE) for process in started))
             for process in started:
                 reaper.release(process.pid)
     _judge(codes)
@@ -98,19 +96,6 @@ async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
         env=environment(),
         start_new_session=True,
     )
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process group: by asking first, then at once."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLITE):
-                await process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 def _judge(codes: Sequence[int]) -> None:

@@ -99,20 +99,9 @@ class Process:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}: {self.said()}"
 
-    async def end(self) -> bool:
-        """End it, politely at first; say whether it had to be killed."""
-        killed = False
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_POLITE):
-                await self.wait()
-        except TimeoutError:
-            killed = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        await self.wait()
-        return killed
+    async def end(self) -> None:
+        """End it, politely at first."""
+        await end_group(self._process, within=_POLITE)
 
 
 @dataclass(slots=True)
@@ -134,11 +123,9 @@ class Locusts:
         """The workers on this machine."""
         return self.processes[1:]
 
-    async def end(self) -> list[str]:
-        """End all that still run, and return the names of those that had to be killed."""
-        killed = await asyncio.gather(*(process.end() for process in self.processes if process.code is None))
-        running = [process.name for process in self.processes if process.code is None]
-        return [name for name, was in zip(running, killed, strict=False) if was]
+    async def end(self) -> None:
+        """End all that still run."""
+        await asyncio.gather(*(process.end() for process in self.processes if process.code is None))
 
 
 @contextlib.asynccontextmanager
@@ -170,6 +157,19 @@ async def launched(
             yield locusts
         finally:
             await _end(locusts, reaper)
+
+
+async def end_group(process: asyncio.subprocess.Process, *, within: float) -> None:
+    """End a process and its group: by asking first, and after so many seconds at once."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 async def _end(locusts: Locusts, reaper: Reaper) -> None:
