@@ -136,7 +136,7 @@ async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[st
             ) as locusts:
                 if locusts.web:
                     tally.listen(Noticed(message=f"Locust's page: {locusts.web}"))
-                watch = Watch(trial, sales, sales.auditor, conversation, locusts, patience)
+                watch = Watch(trial, sales, conversation, locusts, patience)
                 try:
                     await watch.run()
                 finally:

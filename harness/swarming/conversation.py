@@ -58,8 +58,8 @@ class Conversation:
     grew: float | None = None
     """When the last requests were heard of, likewise."""
     most_users: int = 0
-    stopped: bool = False
-    """The load was told to end."""
+    stopped_at: float | None = None
+    """When the load was told to end, likewise; ``None`` while it goes on."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """There is nobody to listen to any more."""
     _newest: Sale | None = None
@@ -77,7 +77,7 @@ class Conversation:
         except NoMessageError as error:
             self.troubles.append(f"what Locust sent cannot be understood: {error}")
         except LinkLostError as error:
-            if not self.stopped:
+            if self.stopped_at is None:
                 self.troubles.append(str(error))
         finally:
             # The other side waits for this before it closes its own end.
@@ -92,8 +92,8 @@ class Conversation:
 
     async def stop(self, reason: str) -> None:
         """Have the load end in an orderly way."""
-        if not self.stopped:
-            self.stopped = True
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
             if self.link.is_connected:
                 await self._tell(Stop(reason))
 
@@ -101,6 +101,11 @@ class Conversation:
         """Tell something that it does no harm not to hear."""
         if self.link.is_connected:
             await self._tell(message)
+
+    def doubt(self, trouble: str) -> None:
+        """Note once what makes a pass worthless."""
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
 
     async def _tell(self, message: Message) -> None:
         """Tell something; if there is nobody any more, that is noticed where it is listened to."""
@@ -149,16 +154,12 @@ class Conversation:
         """Note who is missing: a worker that hangs or has died, or left before it had sent everything."""
         for worker, state in heard.states.items():
             if state == _MISSING:
-                self._doubt(f"the worker {worker} hangs, died or lost the master")
-        if not self.stopped:
+                self.doubt(f"the worker {worker} hangs, died or lost the master")
+        if self.stopped_at is None:
             for worker in self._workers - set(heard.states):
                 if not self.gatherer.has_ended(worker):
-                    self._doubt(f"the worker {worker} left before it had sent everything")
+                    self.doubt(f"the worker {worker} left before it had sent everything")
         self._workers = set(heard.states)
-
-    def _doubt(self, trouble: str) -> None:
-        if trouble not in self.troubles:
-            self.troubles.append(trouble)
 
 
 def _boot_id() -> str:

@@ -48,7 +48,6 @@ class Watch:
 
     trial: Trial
     sales: Sales
-    auditor: Auditor | None
     conversation: Conversation
     locusts: Locusts
     patience: float
@@ -57,7 +56,6 @@ class Watch:
     lag_seconds: float | None = None
     breaches: list[Breach] = field(default_factory=list)
     _launched: float = field(default_factory=time.monotonic)
-    _stopped_at: float | None = None
     _told_at: float = 0.0
     _good_at: float | None = None
     """When the last request was heard of that did not fail."""
@@ -75,7 +73,7 @@ class Watch:
             try:
                 await self._until_over()
             except asyncio.CancelledError:
-                await self._stop("it was interrupted")
+                await self.conversation.stop("it was interrupted")
                 await self._until_over()
                 raise
         finally:
@@ -88,12 +86,12 @@ class Watch:
         while self.locusts.root.code is None:
             if self.conversation.over.is_set():
                 self._look_at_length()
-                await self._stop("the link to Locust is gone")
+                await self.conversation.stop("the link to Locust is gone")
             else:
                 await self._look()
             await self._wait_for_end(_LOOK)
             if self._is_late():
-                self._doubt("Locust did not end when it was told to, and was killed")
+                self.conversation.doubt("Locust did not end when it was told to, and was killed")
                 break
         self._look_at_length()
         await self._see_them_off()
@@ -103,20 +101,20 @@ class Watch:
         try:
             await self._look_at_books()
         except InconclusiveError as error:
-            self._doubt(str(error))
+            self.conversation.doubt(str(error))
         self._look_at_processes()
         self._look_at_answers()
         if self.conversation.troubles:
-            await self._stop(self.conversation.troubles[0])
+            await self.conversation.stop(self.conversation.troubles[0])
         elif self.breaches and not self.trial.settings.load.keep_going:
-            await self._stop(f"a law was broken: {self.breaches[0].law}")
+            await self.conversation.stop(f"a law was broken: {self.breaches[0].law}")
         elif time.monotonic() - self._told_at >= _TELL:
             self._told_at = time.monotonic()
             await self._tell()
 
     async def _look_at_books(self) -> None:
         """Have everything judged that was committed, and open the next sale when it is time."""
-        if self._stopped_at is not None:
+        if self.conversation.stopped_at is not None:
             return
         progress = await self.sales.catch_up()
         if progress is None:
@@ -135,15 +133,17 @@ class Watch:
     def _look_at_length(self) -> None:
         """Notice that somebody else ended the load long before its time."""
         began, wanted = self.conversation.began, self.trial.settings.load.run_time
-        if began is not None and self._stopped_at is None:
+        if began is not None and self.conversation.stopped_at is None:
             seconds = time.monotonic() - began
             if seconds < wanted * 0.9 - _SHORT:
-                self._doubt(f"somebody ended the load: it went on for {seconds:.0f} s instead of {wanted:g}")
+                self.conversation.doubt(
+                    f"somebody ended the load: it went on for {seconds:.0f} s instead of {wanted:g}"
+                )
 
     def _look_at_processes(self) -> None:
         for process in self.locusts.workers:
             if process.code:
-                self._doubt(f"{process.name} {process.ended()}")
+                self.conversation.doubt(f"{process.name} {process.ended()}")
 
     def _look_at_answers(self) -> None:
         """Notice that the target is gone, or that nobody ever came."""
@@ -152,16 +152,18 @@ class Watch:
         if stats.requests - stats.failures > self._good or self._good_at is None or not stats.users:
             self._good, self._good_at = stats.requests - stats.failures, now
         if stats.failures and now - self._good_at > _DEAD + self.trial.settings.operation_timeout:
-            self._doubt(f"the target stopped answering: for {now - self._good_at:.0f} s every request failed")
+            self.conversation.doubt(
+                f"the target stopped answering: for {now - self._good_at:.0f} s every request failed"
+            )
         starting = _STARTING + (load.expect_within if load.master else 0.0)
         if self.conversation.began is None and now - self._launched > starting:
-            self._doubt(f"Locust made no load within {starting:g} s: {self.locusts.root.said()}")
+            self.conversation.doubt(f"Locust made no load within {starting:g} s: {self.locusts.root.said()}")
 
     def _is_late(self) -> bool:
         """Whether Locust has had all the time it may have, and is to be killed."""
         now = time.monotonic()
-        if self._stopped_at is not None:
-            return now - self._stopped_at > self.patience + _ENDING
+        if self.conversation.stopped_at is not None:
+            return now - self.conversation.stopped_at > self.patience + _ENDING
         if self.conversation.began is None:
             return False
         load = self.trial.settings.load
@@ -188,18 +190,9 @@ class Watch:
 
     def _note_end(self, process: Process, code: int | None) -> None:
         if code is None:
-            self._doubt(f"{process.name} did not end by itself, and was killed")
+            self.conversation.doubt(f"{process.name} did not end by itself, and was killed")
         elif code:
-            self._doubt(f"{process.name} {process.ended()}")
-
-    async def _stop(self, reason: str) -> None:
-        if self._stopped_at is None:
-            self._stopped_at = time.monotonic()
-            await self.conversation.stop(reason)
-
-    def _doubt(self, trouble: str) -> None:
-        if trouble not in self.conversation.troubles:
-            self.conversation.troubles.append(trouble)
+            self.conversation.doubt(f"{process.name} {process.ended()}")
 
     async def _tell(self) -> None:
         """Tell whoever listens, and Locust's own page, how it goes."""
@@ -222,10 +215,10 @@ class Watch:
                 p95_ms=stats.p95_ms,
             )
         )
-        if self.auditor is not None:
-            await self.conversation.tell(self._live(numbers))
+        if self.sales.auditor is not None:
+            await self.conversation.tell(self._live(numbers, self.sales.auditor))
 
-    def _live(self, numbers: Mapping[str, Stock]) -> Live:
+    def _live(self, numbers: Mapping[str, Stock], auditor: Auditor) -> Live:
         tickets = {
             name: {
                 what: number
@@ -242,7 +235,7 @@ class Watch:
         told = {"sales": float(len(self.sales.opened)), "commits audited": float(self.commits)}
         if self.lag_seconds is not None:
             told["lag (s)"] = round(self.lag_seconds, 3)
-        note = self.breaches[0].message if self.breaches else self.auditor.reason if self.auditor else ""
+        note = self.breaches[0].message if self.breaches else auditor.reason
         return Live(tickets=tickets, numbers=told, note=note)
 
 
