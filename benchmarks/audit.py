@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 CLIENTS = 16
 STOCK = 2_000_000_000
-SCRIPT = """\\set n random(1, 1000000000000000)
-SELECT create_rsvp({event}, 'p' || :n, 'Ann Example', 'ann@example.org', '{ticket}');
-"""
 _KEPT_UP = 1.2
 _MOST_LAG = 1.0
 _MOST_GROWTH = 8.0
@@ -128,7 +125,7 @@ async def _shop() -> AsyncIterator[Shop]:
             await auditor.open(sale, tickets)
             yield Shop(
                 url,
-                SCRIPT.format(event=sale.event_of["general"], ticket=sale.tickets["general"]),
+                pgbench.PURCHASE.format(event=sale.event_of["general"], ticket=sale.tickets["general"]),
                 auditor,
             )
 

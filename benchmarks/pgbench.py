@@ -8,6 +8,11 @@ import re
 import tempfile
 from pathlib import Path
 
+PURCHASE = """\\set n random(1, 1000000000000000)
+SELECT create_rsvp({event}, 'p' || :n, 'Ann Example', 'ann@example.org', '{ticket}');
+"""
+"""A purchase by somebody new, of one ticket type of one event."""
+
 
 async def rate(script: str, url: str, *, clients: int, seconds: int) -> float:
     """Return the transactions per second of so many clients that run a script, prepared, for so long."""

@@ -39,9 +39,6 @@ CLIENTS = 16
 BUYERS = 64
 """Connections to the service, each with one request under way."""
 STOCK = 100_000_000
-SCRIPT = """\\set n random(1, 1000000000000000)
-SELECT create_rsvp({event}, 'p' || :n, 'Ann Example', 'ann@example.org', '{ticket}');
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ async def measure(seconds: int = 5, turns: int = 5) -> Rates:
     direct: list[float] = []
     served: list[float] = []
     async with shop() as at:
-        script = SCRIPT.format(event=at.ids[0], ticket=at.ids[1])
+        script = pgbench.PURCHASE.format(event=at.ids[0], ticket=at.ids[1])
         for turn in range(turns):
             direct.append(await pgbench.rate(script, at.database, clients=CLIENTS, seconds=seconds))
             served.append(await purchases(at, f"turn-{turn}", seconds))
