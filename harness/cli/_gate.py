@@ -31,7 +31,7 @@ def plan_of(chosen: dict[str, Any], *, engines: Sequence[str], **settings: Any) 
     """Return what to drive and how.
 
     :param engines: names of the engines; when there are none, those that drive by default.
-    :param settings: of the engines, beyond those that both commands have; ``None`` leaves the default.
+    :param settings: of the engines, beyond those that stand in ``chosen``; ``None`` leaves the default.
     :raises UsageError: when a scenario, engine, law or target is named that does not exist.
     """
     from harness.cli._choices import known_scenarios
