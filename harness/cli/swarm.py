@@ -110,6 +110,7 @@ def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Load
     :raises UsageError: when parts of it contradict each other, an address cannot be had, or the host may not
         be loaded.
     """
+    from harness.load.behaviour import weights_of
     from harness.load.plan import LoadSettings, Shape
 
     load = LoadSettings(
@@ -117,7 +118,7 @@ def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Load
         spawn_rate=chosen["spawn_rate"],
         run_time=chosen["run_time"],
         shape=Shape(chosen["shape"]),
-        behaviours=weights(chosen["behaviour"]),
+        behaviours=weights_of(chosen["behaviour"], "--behaviour"),
         wait=chosen["wait"],
         stock=chosen["stock"],
         keep_going=chosen["keep_going"],
@@ -163,27 +164,6 @@ def refuse_contradictions(ctx: click.Context) -> None:
             f"--master waits for workers from elsewhere, --workers {chosen['workers']} starts them here. "
             "Choose one of them; for both, start oversell swarm --worker here as well."
         )
-
-
-def weights(words: Sequence[str]) -> dict[str, int]:
-    """Return the weight of each behaviour that was named: ``NAME``, or ``NAME=WEIGHT``.
-
-    :raises UsageError: when there is no such behaviour, it is named twice, or its weight is no whole number
-        from 1.
-    """
-    from harness.load.behaviour import BEHAVIOURS
-
-    found: dict[str, int] = {}
-    for word in words:
-        name, equals, weight = (part.strip() for part in word.partition("="))
-        if BEHAVIOURS.get(name).name in found:
-            raise UsageError(f"--behaviour names {name} twice. Give it one weight: {name}=2")
-        if equals and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
-            raise UsageError(
-                f"--behaviour: {weight!r} is no weight; valid: a whole number from 1, as in {name}=2"
-            )
-        found[name] = int(weight or 1)
-    return found
 
 
 def _longest(load: LoadSettings, scenarios: int) -> float:

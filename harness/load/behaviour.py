@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.catalogue import Catalogue
+from harness.errors import UsageError
 from harness.model import Feature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
     from harness.model import Operation
@@ -70,3 +72,23 @@ def behaviours_for(needs: frozenset[Feature], supports: frozenset[Feature]) -> d
         for behaviour in BEHAVIOURS.entries.values()
         if behaviour.fits <= needs and behaviour.needs <= supports
     }
+
+
+def weights_of(words: Iterable[str], option: str) -> dict[str, int]:
+    """Return the weight of each behaviour that was named: ``NAME``, or ``NAME=WEIGHT``.
+
+    :param option: where it was named, for messages.
+    :raises UsageError: when there is no such behaviour, it is named twice, or its weight is no whole number
+        from 1.
+    """
+    found: dict[str, int] = {}
+    for word in words:
+        name, equals, weight = (part.strip() for part in word.partition("="))
+        if BEHAVIOURS.get(name).name in found:
+            raise UsageError(f"{option} names {name} twice. Give it one weight: {name}=2")
+        if equals and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
+            raise UsageError(
+                f"{option}: {weight!r} is no weight; valid: a whole number from 1, as in {name}=2"
+            )
+        found[name] = int(weight or 1)
+    return found

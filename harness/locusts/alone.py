@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError
-from harness.load.behaviour import BEHAVIOURS
+from harness.load.behaviour import weights_of
 from harness.load.plan import LoadPlan, Sale, Shape
 
 if TYPE_CHECKING:
@@ -37,14 +36,16 @@ def add_options(parser: Any, *, shown: bool) -> None:
 def plan_from(options: Namespace | None) -> tuple[LoadPlan, Sale] | None:
     """Return what the options say; ``None`` when they do not say what is on sale.
 
-    :raises UsageError: when there is no such behaviour.
+    :raises UsageError: when what they do is no behaviours by weight.
     """
     event, ticket = getattr(options, "oversell_event", ""), getattr(options, "oversell_ticket", "")
     if not event or not ticket:
         return None
     plan = LoadPlan(
         host="",
-        behaviours=_weights(getattr(options, "oversell_behaviours", "") or "rush"),
+        behaviours=weights_of(
+            (getattr(options, "oversell_behaviours", "") or "rush").split(","), "--oversell-behaviours"
+        ),
         users=1,
         spawn_rate=None,
         run_time=0.0,
@@ -56,14 +57,3 @@ def plan_from(options: Namespace | None) -> tuple[LoadPlan, Sale] | None:
         may_load_host=True,
     )
     return plan, Sale(number=0, tickets={"ticket": (str(event), str(ticket))})
-
-
-def _weights(text: str) -> dict[str, int]:
-    """Return weights by name, of ``rush=3,impatient=1``."""
-    weights: dict[str, int] = {}
-    for part in text.split(","):
-        name, _, weight = part.strip().partition("=")
-        if not (weight or "1").isdecimal() or weight == "0":
-            raise UsageError(f"a behaviour's weight is a whole number from 1, not {weight!r}: {part.strip()}")
-        weights[BEHAVIOURS.get(name).name] = int(weight or 1)
-    return weights

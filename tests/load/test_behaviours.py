@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.load.behaviour import BEHAVIOURS, ONLY_BY_NAME, Behaviour, Visit, behaviours_for
+from harness.errors import UsageError
+from harness.load.behaviour import BEHAVIOURS, ONLY_BY_NAME, Behaviour, Visit, behaviours_for, weights_of
 from harness.model import (
     Answer,
     Cancel,
@@ -19,7 +20,6 @@ from harness.model import (
     LeaveWaitlist,
     Outcome,
     ReadAvailability,
-    Refund,
     Release,
     Reserve,
     ReserveGroup,
@@ -229,21 +229,13 @@ def test_those_who_look_first_do_not_all_believe_it() -> None:
     assert 20 < crowd.outcomes(Reserve)[Outcome.SOLD_OUT] < 80
 
 
-def test_names_are_filled_in_where_an_answer_gave_one() -> None:
-    """For the person it was given to, and left out where there was none."""
-    named = Named()
-    named.remember(Reserve(ticket="t", person="ann"), Answer(Outcome.ACCEPTED, reservation="r1"))
-    named.remember(Hold(ticket="t", person="bob"), Answer(Outcome.ACCEPTED, reservation="h1"))
-    pair = ReserveGroup(ticket="t", person="cy", members=("cy", "di"))
-    named.remember(pair, Answer(Outcome.ACCEPTED, group=("g1", "g2")))
-    assert named.filled_in(Cancel(ticket="t", person="ann")) == Cancel(
-        ticket="t", person="ann", reservation="r1"
-    )
-    assert named.filled_in(Refund(ticket="t", person="di")) == Refund(
-        ticket="t", person="di", reservation="g2"
-    )
-    assert named.filled_in(Cancel(ticket="t", person="eve", whose="ann")) == Cancel(
-        ticket="t", person="eve", whose="ann", reservation="r1"
-    )
-    assert named.filled_in(Release(ticket="t", person="bob")) == Release(ticket="t", person="bob", hold="h1")
-    assert named.filled_in(Confirm(ticket="t", person="ann")) == Confirm(ticket="t", person="ann")
+def test_behaviours_are_named_with_their_weights() -> None:
+    """Spaces do not matter, and no weight is a weight of one."""
+    assert weights_of(["rush", " impatient = 3 "], "--behaviour") == {"rush": 1, "impatient": 3}
+
+
+@pytest.mark.parametrize("words", [["rush=0"], ["rush=00"], ["rush="], ["rush=-1"], ["rush=x"], ["rush"] * 2])
+def test_what_is_no_weight_is_refused(words: list[str]) -> None:
+    """In the words of whoever asked; no load has nothing but behaviours that weigh nothing."""
+    with pytest.raises(UsageError, match=r"--behaviour.*rush=2"):
+        weights_of(words, "--behaviour")
