@@ -187,21 +187,19 @@ class Buyer(FastHttpUser):
 
     def _walk(self, steps: Steps) -> bool:
         """Do what is asked for, one step after the other; ``False`` when an outcome was unknown."""
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, tuple):
-                    answers = self.do_together(*step)
-                    if any(answer.outcome is Outcome.UNKNOWN for answer in answers):
-                        return False
-                    step = steps.send(answers)
-                else:
-                    answer = self.do(step)
-                    if answer.outcome is Outcome.UNKNOWN:
-                        return False
-                    step = steps.send(answer)
-        except StopIteration:
-            return True
+        sent: Any = None
+        while True:
+            try:
+                step = steps.send(sent)
+            except StopIteration:
+                return True
+            if isinstance(step, tuple):
+                sent = answers = self.do_together(*step)
+            else:
+                sent = self.do(step)
+                answers = (sent,)
+            if any(answer.outcome is Outcome.UNKNOWN for answer in answers):
+                return False
 
     @property
     def _share(self) -> Share:
