@@ -48,6 +48,7 @@ from harness.locusts.planned_shape import PlannedShape
 from harness.locusts.relay import Relay
 from harness.locusts.root import Root
 from harness.locusts.share import Share, give_share
+from harness.model.verdict import USAGE_EXIT_CODE, Verdict
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -56,9 +57,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-USAGE = 2
-"""Exit code of a process that was not told what it must be told."""
-REFUSED = 3
+REFUSED = Verdict.INCONCLUSIVE.exit_code
 """Exit code of a process that must not take part, or lost the engine: what it did proves nothing."""
 PLANNING = 30.0
 """Seconds in which the engine must say what to do."""
@@ -97,6 +96,18 @@ class Process:
             gevent.spawn(self._end)
 
     def _begin(self, root: Root, address: str) -> None:
+        """Learn what to do: from the engine, or where there is none from Locust's own options."""
+        if address:
+            self._begin_with(root, address)
+        else:
+            _look_at_options(self.environment)
+        self._begun = True
+        if self._ending:  # it was told so before Locust has begun anything
+            self.runner.quit()
+            root.close()
+            sys.exit(self.environment.process_exit_code or 0)
+
+    def _begin_with(self, root: Root, address: str) -> None:
         """Connect to the engine, wait until it has said what to do, and give the load its shape."""
         root.connect(address)
         plan = root.wait_for_plan(PLANNING)
@@ -105,11 +116,6 @@ class Process:
         elif plan.shape is not Shape.STEADY:
             self.environment.shape_class = PlannedShape(plan)
             self.environment.shape_class.runner = self.environment.runner
-        self._begun = True
-        if self._ending:  # it was told so before Locust has begun anything
-            self.runner.quit()
-            root.close()
-            sys.exit(self.environment.process_exit_code or 0)
 
     def _end(self) -> None:
         self.runner.quit()
@@ -118,6 +124,9 @@ class Process:
         gevent.sleep(ENDING)
         if not self._quitting:  # a master that waits for workers looks at nothing else
             raise SystemExit(self.environment.process_exit_code or 0)
+
+    def _on_lost(self, why: str) -> None:
+        self.fail(f"The engine is gone: {why}")
 
     def _on_quitting(self, **_: Any) -> None:
         self._quitting = True
@@ -136,13 +145,17 @@ class Loading(Process):
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
 
+    def fail(self, reason: str) -> None:
+        """End, and begin nothing meanwhile."""
+        self.share.closing = True
+        super().fail(reason)
+
     def take(self, message: Message) -> None:
         """Take what was sent to this process."""
         match message:
             case Planned(plan=plan) if (fault := why_not(plan, self.environment)) is not None:
                 self.refuse(fault)
             case Refused(reason=reason):
-                self.share.closing = True
                 self.fail(f"Refused by the engine: {reason}")
             case Live():
                 pass
@@ -232,13 +245,10 @@ class Single(Loading):
     """The only process: it makes the load and talks to the engine, if there is one."""
 
     def __init__(self, environment: Environment, address: str) -> None:
-        self._root = Root(environment, self._hear, self._on_lost) if address else None
-        super().__init__(environment, Share("", "0", self._up))
-        if self._root is not None:
-            self._begin(self._root, address)
-        else:
-            _look_at_options(environment)
-            self._begun = True
+        self._alone = not address
+        root = Root(environment, self._hear, self._on_lost)
+        super().__init__(environment, Share("", "0", root.send))
+        self._begin(root, address)
 
     def _hear(self, message: Message) -> None:
         self._receiver = gevent.getcurrent()
@@ -247,19 +257,10 @@ class Single(Loading):
         else:
             self.take(message)
 
-    def _on_lost(self, why: str) -> None:
-        self.share.closing = True
-        self.fail(f"The engine is gone: {why}")
-
     def _on_test_start(self, **options: Any) -> None:
-        if self._root is None and not _plan_alone(self.environment, self.share.receive):
-            self.share.closing = True
+        if self._alone and not _plan_alone(self.environment, self.share.receive):
             self.fail(MISSING)
         super()._on_test_start(**options)
-
-    def _up(self, message: Message) -> None:
-        if self._root is not None:
-            self._root.send(message)
 
 
 class Master(Process):
@@ -267,16 +268,13 @@ class Master(Process):
 
     def __init__(self, environment: Environment, address: str) -> None:
         super().__init__(environment)
-        self._relay = Relay(self.runner, self._up)
+        self._alone = not address
+        self._root = Root(environment, self._hear, self._on_lost)
+        self._relay = Relay(self.runner, self._root.send)
         self.runner.register_message(NAME, self._hear_worker)
-        self._root = Root(environment, self._hear, self._on_lost) if address else None
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
-        if self._root is not None:
-            self._begin(self._root, address)
-        else:
-            _look_at_options(environment)
-            self._begun = True
+        self._begin(self._root, address)
 
     def _hear_worker(self, msg: Any, **_: Any) -> None:
         self._relay.hear(msg.node_id, msg.data)
@@ -290,24 +288,17 @@ class Master(Process):
             case Live():
                 pass
             case Planned(plan=plan) if (fault := why_not(plan, self.environment)) is not None:
-                self._up(Trouble("", fault))
+                self._root.send(Trouble("", fault))
                 self.fail(fault)
             case _:
                 self._relay.down(message)
 
-    def _on_lost(self, why: str) -> None:
-        self.fail(f"The engine is gone: {why}")
-
     def _on_test_start(self, **_: Any) -> None:
-        if self._root is None and not _plan_alone(self.environment, self._relay.down):
+        if self._alone and not _plan_alone(self.environment, self._relay.down):
             self.fail(MISSING)
 
     def _on_test_stopping(self, **_: Any) -> None:
         self._relay.drain()
-
-    def _up(self, message: Message) -> None:
-        if self._root is not None:
-            self._root.send(message)
 
 
 def _interrupt(main: Any) -> None:
@@ -324,10 +315,10 @@ def _look_at_options(environment: Environment) -> None:
         found = plan_from(environment.parsed_options)
     except UsageError as error:
         logger.error("%s", error)  # noqa: TRY400  # the person's fault, in one line
-        sys.exit(USAGE)
+        sys.exit(USAGE_EXIT_CODE)
     if found is None and environment.web_ui is None:
         logger.error("%s", MISSING)
-        sys.exit(USAGE)
+        sys.exit(USAGE_EXIT_CODE)
     logger.warning("%s", UNAUDITED)
 
 

@@ -47,8 +47,6 @@ class Share:
         self.sale: Sale | None = None
         self.closing = False
         """Nothing new is to be begun any more."""
-        self.ended = False
-        """All was said that will ever be."""
         self._worker = worker
         self._name = name
         self._send = send
@@ -58,6 +56,11 @@ class Share:
         self._timed = False
         self._finishing = False
         self._finished = Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all was said that will ever be."""
+        return bool(self._finished.is_set())
 
     def receive(self, message: Message) -> None:
         """Hear something from the engine."""
@@ -132,7 +135,6 @@ class Share:
             self._clock.stop()
         if not self._recorder.finish(patience, self._clock.error) and patience:
             self.trouble(f"{self._recorder.waiting} of the chunks of records that were sent were not taken")
-        self.ended = True
         self._finished.set()
 
     def _get_ready(self, plan: LoadPlan) -> None:
