@@ -6,14 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from harness.driving.gate import OpenGate
-from harness.driving.program import ask, no_answer
-from harness.model import Afterwards, Call, Evidence, Expire, Feature, Hold, Outcome, ReadAvailability
+from harness.driving.program import Recorder
+from harness.model import Afterwards, Evidence, Expire, Feature, Hold, Outcome, Program, ReadAvailability
 
 if TYPE_CHECKING:
-    from harness.driving.program import Recorder
     from harness.faulting.performing import Theatre
-    from harness.model import Books, Operation, Scenario
+    from harness.model import Books, Call, Scenario
 
 _REST = 3.0
 """Seconds in which sessions come to rest."""
@@ -86,39 +84,21 @@ async def _expire(theatre: Theatre, sale: Any, recorder: Recorder, phase: int) -
     }
     for ticket, person in sorted(lost):
         expire = Expire(ticket=ticket, person=person)
-        recorder.record(await _call(theatre, sale, expire, f"{person} (expiry)", phase))
+        await _ask(theatre, sale, Program(f"{person} (expiry)", (expire,)), recorder, phase)
 
 
 async def _probe(theatre: Theatre, scenario: Scenario, sale: Any, phase: int) -> tuple[Call, ...]:
     """Ask whether the target answers, a few times at most."""
     if Feature.AVAILABILITY not in theatre.ground.supports:
         return ()
-    made: list[Call] = []
-    while len(made) < _PROBES and not any(call.completed for call in made):
+    recorder = Recorder()
+    while len(recorder.calls) < _PROBES and not any(call.completed for call in recorder.calls):
         asking = ReadAvailability(ticket=scenario.tickets[0].name, person=_PROBE)
-        made.append(await _call(theatre, sale, asking, _PROBE, phase))
-    return tuple(made)
+        await _ask(theatre, sale, Program(_PROBE, (asking,)), recorder, phase)
+    return tuple(recorder.calls)
 
 
-async def _call(theatre: Theatre, sale: Any, operation: Operation, client: str, phase: int) -> Call:
+async def _ask(theatre: Theatre, sale: Any, program: Program, recorder: Recorder, phase: int) -> None:
     """Make a request of our own."""
-    stage, place = theatre.stage, _PLACE
-    gate, begun = OpenGate(), time.monotonic_ns()
-    doing = asyncio.ensure_future(ask(await stage.client(place), sale, operation, gate))
-    await asyncio.wait({doing}, timeout=stage.timeout)
-    answer = doing.result() if doing.done() else no_answer(stage.timeout)
-    if answer.outcome is Outcome.UNKNOWN:
-        (await stage.client(place)).abandon()
-        stage.forget(place)
-    if not doing.done():
-        doing.cancel()
-        await asyncio.wait({doing}, timeout=1)
-    return Call(
-        index=0,
-        client=client,
-        phase=phase,
-        operation=operation,
-        answer=answer,
-        invoked=begun if gate.passed_at is None else gate.passed_at,
-        completed=None if answer.outcome is Outcome.UNKNOWN else time.monotonic_ns(),
-    )
+    stage = theatre.stage
+    await stage.run_alone(_PLACE, await stage.client(_PLACE), sale, program, phase, recorder)
