@@ -112,7 +112,6 @@ class Replica:
 
     def __init__(self, ledger: Ledger) -> None:
         """Know how the tables are to be read."""
-        self.ledger = ledger
         self.accounts: dict[str, Account] = {}
         """By what the target's tables call the ticket type."""
         self._followed: set[str] = set()
