@@ -21,6 +21,7 @@ from harness.postgres.audit import WrongLedgerError
 from harness.specimens import SPECIMENS
 from harness.targets import resolve
 from tests.driving.judging import judge_of, shipped
+from tests.postgres.support import as_user
 from tests.turns import next_turn
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ async def test_where_the_log_cannot_be_had_the_reason_is_told(shop: Shop) -> Non
     role = "somebody_who_may_not_replicate"
     await shop.db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
     try:
-        url = shop.database.replace(shop.database.split("//")[1].split("@")[0], f"{role}:secret")
+        url = as_user(shop.database, role, "secret")
         async with audited(url, shop, shop) as auditor:
             assert in_words(auditor).startswith("sampled: the log of this database cannot be read: ")
             assert in_words(auditor).endswith("The user needs REPLICATION and must own the tables.")

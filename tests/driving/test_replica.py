@@ -41,10 +41,6 @@ class Shown:
         return self.replica.books(ON_SALE)
 
 
-def replica(*rows: RowsTable) -> Shown:
-    return Shown(*rows)
-
-
 def transaction(*changes: Change) -> Transaction:
     return Transaction(1, 0, 0, changes)
 
@@ -71,7 +67,7 @@ ADA = ("7", "ada", "1", "confirmed", "r1", None)
 
 def test_a_purchase_moves_a_unit_from_the_counter_to_the_rows() -> None:
     """As of its commit, not before."""
-    books = replica()
+    books = Shown()
     assert books.take(OPENING)
     before = books.books()
     assert books.take(
@@ -87,7 +83,7 @@ def test_a_purchase_moves_a_unit_from_the_counter_to_the_rows() -> None:
 
 def test_a_row_counts_as_its_status_says() -> None:
     """A cart is held, a confirmed one is sold, anything else is nothing."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     cart = ("7", "ada", "2", "cart", "r1", None)
     books.take(transaction(inserted("public.rsvps", *cart)))
@@ -103,7 +99,7 @@ def test_a_row_counts_as_its_status_says() -> None:
 
 def test_two_rows_alike_are_two_rows() -> None:
     """And one that goes leaves the other."""
-    books = replica()
+    books = Shown()
     books.take(transaction(inserted("public.rsvps", *ADA), inserted("public.rsvps", *ADA)))
     assert len(books.books().entries or ()) == 2
     books.take(transaction(deleted("public.rsvps", *ADA)))
@@ -112,7 +108,7 @@ def test_two_rows_alike_are_two_rows() -> None:
 
 def test_other_sales_are_other_peoples_affair() -> None:
     """Their rows are in the same tables, and change nothing here."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     before = books.books()
     assert not books.take(
@@ -127,7 +123,7 @@ def test_other_sales_are_other_peoples_affair() -> None:
 
 def test_a_change_that_changes_no_number_is_no_new_state() -> None:
     """Such as a new price, or the end of a cancelled row."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     assert not books.take(transaction(updated("public.tickets", ("7", "2", "2"), ("7", "2", "2"))))
     assert not books.take(transaction(inserted("public.rsvps", "7", "ada", "1", "cancelled", "r1", None)))
@@ -136,7 +132,7 @@ def test_a_change_that_changes_no_number_is_no_new_state() -> None:
 
 def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
     """Every row is one unit sold; to whom is not known, so that nobody is shown to have two."""
-    books = replica(PLAIN)
+    books = Shown(PLAIN)
     books.take(OPENING)
     books.take(transaction(inserted("public.seats", "8"), inserted("public.seats", "8")))
     assert books.books().entries is None
@@ -146,7 +142,7 @@ def test_a_table_may_tell_no_more_than_the_ticket_type() -> None:
 
 def test_what_remains_may_be_kept_in_rows() -> None:
     """Seats that nobody has, or several counters; a transfer between two of them is no change."""
-    books = replica(
+    books = Shown(
         RSVPS,
         RowsTable(table="public.seats", ticket="t", status="owner", standing={"": Standing.FREE}),
         RowsTable(table="public.shards", ticket="t", quantity="n", standing=Standing.FREE),
@@ -168,7 +164,7 @@ def test_what_remains_may_be_kept_in_rows() -> None:
 
 def test_a_line_is_in_its_order() -> None:
     """By the number of the place, whoever came first to the log."""
-    books = replica()
+    books = Shown()
     books.take(
         transaction(
             inserted("public.rsvps", "7", "ben", "1", "queue", "r2", "12"),
@@ -189,7 +185,7 @@ def test_a_line_is_in_its_order() -> None:
 )
 def test_what_cannot_be_read_is_said(change: Change, message: str) -> None:
     """Books that may be wrong are never judged."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     with pytest.raises(UnreadableLedgerError, match=message):
         books.take(transaction(change))
@@ -210,7 +206,7 @@ def test_a_ledger_that_names_nothing_or_a_table_twice_is_refused() -> None:
 
 def test_a_whole_number_may_be_written_with_a_fraction() -> None:
     """Some shops keep quantities as numerics."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     books.take(transaction(inserted("public.rsvps", "7", "ada", "2.00", "confirmed", "r1", None)))
     assert books.replica.accounts["7"].units == 2
@@ -220,18 +216,18 @@ def test_a_target_may_count_what_it_sold_itself() -> None:
     """That count stands beside the rows, and is no substitute for them unless there are none."""
     table = StockTable(table="public.tickets", ticket="id", remaining="left", capacity="size", sold="sold")
     row = ("7", "1", "9", "2")
-    for rows, sold in (((RSVPS,), 9), ((), 9)):
+    for rows in ((RSVPS,), ()):
         replica = Replica(Ledger(stock=(table,), rows=rows))
         replica.take(transaction(inserted("public.tickets", *row)))
         (stock,) = replica.books(ON_SALE).stock
-        assert (stock.remaining, stock.sold) == (1, sold)
+        assert (stock.remaining, stock.sold) == (1, 9)
         assert replica.sold(replica.accounts["7"]) == (0 if rows else 9)
 
 
 def test_of_too_many_rows_only_the_totals_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with what is sold, and what is sold is still known to the unit."""
     monkeypatch.setattr("harness.driving.replica.MOST_ROWS", 3)
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     rows = [("7", f"buyer-{number}", "2", "confirmed", f"r{number}", None) for number in range(5)]
     books.take(transaction(*(inserted("public.rsvps", *row) for row in rows)))
@@ -258,7 +254,7 @@ def test_ticket_types_that_nobody_asks_about_are_forgotten_in_time() -> None:
 
 def test_a_row_that_was_there_before_anybody_looked_never_counted() -> None:
     """Nor is it missed when it goes."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     books.take(transaction(deleted("public.rsvps", *ADA)))
     assert books.replica.accounts["7"].units == 0
@@ -266,7 +262,7 @@ def test_a_row_that_was_there_before_anybody_looked_never_counted() -> None:
 
 def test_what_a_commit_changed_is_told_row_by_row() -> None:
     """Of the ticket types that are asked about, and not without end."""
-    books = replica()
+    books = Shown()
     books.take(OPENING)
     change = transaction(
         updated("public.tickets", None, ("7", "1", "2")),
@@ -305,7 +301,7 @@ def test_totals_that_follow_every_change_are_those_of_the_table(data: st.DataObj
     most = data.draw(st.sampled_from([0, 2, 1000]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.driving.replica.MOST_ROWS", most)
-        books = replica()
+        books = Shown()
         books.take(OPENING)
         table: list[tuple[str, ...]] = []
         for _ in range(data.draw(st.integers(1, 6))):

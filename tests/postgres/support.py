@@ -86,6 +86,11 @@ def _message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
+def as_user(url: str, name: str, password: str) -> str:
+    """Return the same URL for somebody else."""
+    return url.replace(url.split("//")[1].split("@")[0], f"{name}:{password}")
+
+
 @dataclass
 class OwnServer:
     """A server that a test may stop, crash and start again."""
@@ -97,10 +102,6 @@ class OwnServer:
     def url(self) -> str:
         """The URL of its ``postgres`` database."""
         return self.server.url("postgres")
-
-    def as_user(self, name: str, password: str) -> str:
-        """Return the same URL for somebody else."""
-        return self.url.replace(self.url.split("//")[1].split("@")[0], f"{name}:{password}")
 
     async def restart(self, **settings: object) -> None:
         """Stop it in an orderly way, and start it again with the same settings but these."""

@@ -13,7 +13,7 @@ import pytest
 from harness.postgres import connect
 from harness.postgres.audit import NAME_PREFIX, AuditUnavailableError, WrongLedgerError, auditing, forgotten
 from harness.postgres.pgoutput import Change, ChangeKind
-from tests.postgres.support import LIMIT, OwnServer, own_server
+from tests.postgres.support import LIMIT, OwnServer, as_user, own_server
 from tests.turns import next_turn
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ async def test_a_user_who_may_not_read_the_log_is_told_so(
     role = "somebody_without_rights"
     await shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
     try:
-        url = database.replace(database.split("//")[1].split("@")[0], f"{role}:secret")
+        url = as_user(database, role, "secret")
         with pytest.raises(AuditUnavailableError, match="must own the tables"):
             async with auditing(url, WANTED):
                 pass
@@ -483,7 +483,7 @@ async def test_a_user_needs_the_right_to_replicate(own: OwnServer) -> None:
         "CREATE ROLE owner LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE postgres TO owner;"
         "ALTER TABLE tickets OWNER TO owner; ALTER TABLE rsvps OWNER TO owner"
     )
-    url = own.as_user("owner", "secret")
+    url = as_user(own.url, "owner", "secret")
     with pytest.raises(AuditUnavailableError, match="The user needs REPLICATION"):
         async with auditing(url, WANTED):
             pass
