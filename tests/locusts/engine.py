@@ -24,6 +24,7 @@ from harness.load.messages import (
 )
 from harness.load.plan import LoadPlan, Sale, Shape
 from harness.load.records import unpack
+from tests.locusts.shop import Shop, selling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -158,6 +159,19 @@ def is_complete(engine: Engine) -> bool:
         if sum(chunk.records for chunk in chunks) != ended.records:
             return False
     return True
+
+
+@contextlib.asynccontextmanager
+async def auditing(stock: int = 30, **wanted: object) -> AsyncIterator[tuple[Shop, Engine]]:
+    """Sell so many, and let an engine listen that says so, for the length of a block.
+
+    :param wanted: what of the plan is to be otherwise.
+    """
+    async with (
+        selling(general=stock) as shop,
+        listening(plan_for(shop.url, **wanted), Sale(number=0, tickets=shop.tickets)) as engine,
+    ):
+        yield shop, engine
 
 
 @contextlib.asynccontextmanager

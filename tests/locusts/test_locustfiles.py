@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.load.messages import Chunk, Ended, Stats, Stop
-from harness.load.plan import Sale
 from harness.model import Cancel, Outcome, Reserve
-from tests.locusts.engine import is_complete, listening, plan_for
+from tests.locusts.engine import auditing, is_complete
 from tests.locusts.running import LOCUSTFILE, ROOT, free_port, locust
 from tests.locusts.shop import EVENT, selling
 
@@ -24,8 +23,7 @@ STEADY = ("--headless", "-u", "4", "-r", "4", "--only-summary")
 async def test_somebodys_own_buyers_are_audited(tmp_path: Path) -> None:
     """One import brings the audit; users of other kinds run beside them, and are not recorded."""
     async with (
-        selling(general=500) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing(500) as (shop, engine),
         locust(
             tmp_path / "log", *STEADY, "--host", shop.url, "--exit-code-on-error", "0",
             link=engine.address, file=EXAMPLE,
@@ -51,8 +49,7 @@ async def test_the_bare_import_is_a_locustfile(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("from harness.locusts import Buyer\n", encoding="utf-8")
     async with (
-        selling(general=5) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing(5) as (_, engine),
         locust(tmp_path / "log", *STEADY, link=engine.address, file=file) as process,
     ):
         await engine.until(Chunk)
@@ -76,8 +73,7 @@ async def test_a_mistake_of_theirs_is_theirs(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     async with (
-        selling(general=5) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing(5) as (_, engine),
         locust(tmp_path / "log", *STEADY, link=engine.address, file=file) as process,
     ):
         await engine.until_recorded(20)

@@ -13,10 +13,8 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from harness.load.messages import Live, Stats, Stop
-from harness.load.plan import Sale
-from tests.locusts.engine import is_complete, listening, plan_for
+from tests.locusts.engine import auditing, is_complete
 from tests.locusts.running import free_port, locust
-from tests.locusts.shop import selling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +44,7 @@ async def test_the_books_are_seen_on_locusts_page(tmp_path: Path, chromium: str)
     port = free_port()
     web = ("--autostart", "-u", "2", "-r", "2", "--web-host", "127.0.0.1", "--web-port", str(port))
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         locust(tmp_path / "log", *web, "--host", shop.url, link=engine.address) as process,
         async_playwright() as playwright,
     ):

@@ -14,13 +14,14 @@ from harness.load.behaviour import BEHAVIOURS
 from harness.load.messages import Chunk, Clock, Ended, Hello, Opened, Refused, Stats, Stop, Trouble
 from harness.load.plan import Sale, Shape
 from harness.model import Cancel, Confirm, Outcome, Release, Reserve
-from tests.locusts.engine import Engine, is_complete, listening, plan_for
+from tests.locusts.engine import Engine, auditing, is_complete, listening, plan_for
 from tests.locusts.running import Locust, locust
-from tests.locusts.shop import Shop, selling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.locusts.shop import Shop
 
 HOUR = 3600 * 10**9
 """In nanoseconds."""
@@ -28,15 +29,9 @@ HOUR = 3600 * 10**9
 
 async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
     """Each operation that the shop did is recorded once, with its answer and a name used once."""
-    async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
-        locust(tmp_path / "log", "--headless", "-u", "4", "-r", "4", link=engine.address) as process,
-    ):
+    async with loaded(tmp_path) as (shop, engine, process):
         await engine.until_recorded(200)
-        engine.say(Stop("seen enough"))
-        assert await process.ends() == 0
-        await engine.until_closed()
+        await stopped(engine, process)
         outcomes = Counter(call.answer.outcome for _, call in engine.calls)
         assert outcomes[Outcome.ACCEPTED] == 30
         assert set(outcomes) == {Outcome.ACCEPTED, Outcome.SOLD_OUT}
@@ -45,8 +40,6 @@ async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
         people = [call.operation.person for _, call in engine.calls]
         assert len(people) == len(set(people))
         assert all(call.completed is not None and call.invoked < call.completed for _, call in engine.calls)
-        assert is_complete(engine)
-        assert len(engine.of(Ended)) == 1
         assert engine.of(Trouble) == []
         assert engine.of(Hello)[0].worker == ""
         assert engine.of(Stats)[-1].requests >= 200
@@ -68,29 +61,18 @@ async def loaded(
     :param ahead: nanoseconds that the engine's clock is ahead.
     :param wanted: what of the plan is to be otherwise.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        shop = await stack.enter_async_context(selling(general=stock))
-        plan = plan_for(shop.url, **wanted)
-        engine = await stack.enter_async_context(listening(plan, Sale(number=0, tickets=shop.tickets)))
+    async with auditing(stock, **wanted) as (shop, engine):
         engine.boot, engine.ahead = boot, ahead
-        many = ("-u", str(plan.users), "-r", str(plan.users))
-        yield (
-            shop,
-            engine,
-            await stack.enter_async_context(
-                locust(
-                    folder / "log",
-                    *("--headless", "--only-summary", *many, *options),
-                    link=engine.address,
-                )
-            ),
-        )
+        users = str(engine.plan.users)
+        usual = ("--headless", "--only-summary", "-u", users, "-r", users)
+        async with locust(folder / "log", *usual, *options, link=engine.address) as process:
+            yield shop, engine, process
 
 
-async def stopped(engine: Engine, process: Locust, code: int = 0) -> None:
+async def stopped(engine: Engine, process: Locust) -> None:
     """End the load, and see that it ended well."""
     engine.say(Stop("seen enough"))
-    assert await process.ends() == code
+    assert await process.ends() == 0
     await engine.until_closed()
     assert is_complete(engine)
     assert len(engine.of(Ended)) == 1
@@ -240,8 +222,7 @@ async def test_nobody_waits_for_ever(tmp_path: Path, patience: str, trouble: str
 
 async def test_a_new_sale_is_visited(tmp_path: Path) -> None:
     """From the moment it is announced, and an old one that is announced late is not."""
-    async with loaded(tmp_path, users=2) as (shop, engine, process), selling(other=10) as other:
-        del other
+    async with loaded(tmp_path, users=2) as (shop, engine, process):
         await engine.until_recorded(20)
         engine.say(Opened(Sale(number=2, tickets={"second": shop.tickets["general"]})))
         engine.say(Opened(Sale(number=1, tickets={"first": shop.tickets["general"]})))

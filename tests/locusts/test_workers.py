@@ -12,13 +12,14 @@ import pytest
 from harness.load.messages import Chunk, Ended, Hello, Stats, Stop, Trouble, Workers
 from harness.load.plan import Sale
 from harness.model import Outcome
-from tests.locusts.engine import Engine, is_complete, listening, plan_for
+from tests.locusts.engine import Engine, auditing, is_complete, listening, plan_for
 from tests.locusts.running import LOCUSTFILE, Locust, free_port, locust
-from tests.locusts.shop import selling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.locusts.shop import Shop
 
 
 @contextlib.asynccontextmanager
@@ -47,25 +48,29 @@ async def mastered(
         yield master, started
 
 
+async def all_came(engine: Engine, shop: Shop, *, workers: int = 2) -> None:
+    """See that the engine heard of all that the shop was asked for, and that each worker said its last."""
+    await engine.until_closed()
+    assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+    assert is_complete(engine)
+    assert len(engine.of(Ended)) == workers
+
+
 async def test_what_two_workers_did_is_recorded(tmp_path: Path) -> None:
     """Nothing is lost between worker, master and engine, and no name was used by two workers."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url) as (master, workers),
     ):
         await engine.until_recorded(300)
         engine.say(Stop("seen enough"))
         assert await master.ends() == 0
         assert [await worker.ends() for worker in workers] == [0, 0]
-        await engine.until_closed()
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        await all_came(engine, shop)
         assert {call.answer.outcome for _, call in engine.calls} == {Outcome.ACCEPTED, Outcome.SOLD_OUT}
         people = [call.operation.person for _, call in engine.calls]
         assert len(people) == len(set(people))
-        assert is_complete(engine)
         assert {ended.worker for ended in engine.of(Ended)} == {chunk.worker for chunk in engine.of(Chunk)}
-        assert len(engine.of(Ended)) == 2
         assert len(engine.of(Hello)) == 3
         assert engine.of(Trouble) == []
 
@@ -73,16 +78,12 @@ async def test_what_two_workers_did_is_recorded(tmp_path: Path) -> None:
 async def test_the_run_time_ends_it_as_well(tmp_path: Path) -> None:
     """Locust gives workers half a second when its time is over; ours wait until all is safe."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url, "--run-time", "2s") as (master, workers),
     ):
         assert await master.ends() == 0
         assert [await worker.ends() for worker in workers] == [0, 0]
-        await engine.until_closed()
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
-        assert is_complete(engine)
-        assert len(engine.of(Ended)) == 2
+        await all_came(engine, shop)
 
 
 async def test_a_master_with_a_page_lets_its_workers_go(tmp_path: Path) -> None:
@@ -90,24 +91,19 @@ async def test_a_master_with_a_page_lets_its_workers_go(tmp_path: Path) -> None:
     page = ("--autostart", "--autoquit", "1", "--web-host", "127.0.0.1", "--web-port", str(free_port()))
     options = (*page, "--run-time", "2s", "--stop-timeout", "30")
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url, *options, headless=False) as (master, workers),
     ):
         assert await master.ends() == 0
         assert [await worker.ends() for worker in workers] == [0, 0]
         assert all("Got quit message from master" in worker.said() for worker in workers)
-        await engine.until_closed()
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
-        assert len(engine.of(Ended)) == 2
-        assert is_complete(engine)
+        await all_came(engine, shop)
 
 
 async def test_workers_are_waited_for(tmp_path: Path) -> None:
     """While their buyers wait for answers the master goes on listening, longer than Locust would."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url) as (master, workers),
     ):
         await engine.until_recorded(50)
@@ -119,35 +115,27 @@ async def test_workers_are_waited_for(tmp_path: Path) -> None:
         shop.silent.set()
         assert await master.ends() == 0
         assert [await worker.ends() for worker in workers] == [0, 0]
-        await engine.until_closed()
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
-        assert len(engine.of(Ended)) == 2
-        assert is_complete(engine)
+        await all_came(engine, shop)
 
 
 async def test_the_last_worker_to_go_says_all_it_knows(tmp_path: Path) -> None:
     """Locust stops the master as soon as it is gone."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url, workers=1) as (master, workers),
     ):
         await engine.until_recorded(100)
         workers[0].signal(signal.SIGINT)
         assert await workers[0].ends() == 0
         assert await master.ends() == 0
-        await engine.until_closed()
-        assert len(engine.of(Ended)) == 1
-        assert is_complete(engine)
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        await all_came(engine, shop, workers=1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_worker_that_dies_or_hangs_is_seen(tmp_path: Path, number: signal.Signals) -> None:
     """It never says that it was all, and is called missing; the other goes on, and ends well."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url) as (master, workers),
     ):
         await engine.until_recorded(100)
@@ -167,8 +155,7 @@ async def test_a_worker_that_dies_or_hangs_is_seen(tmp_path: Path, number: signa
 async def test_a_worker_that_is_asked_to_go_says_all_it_knows(tmp_path: Path) -> None:
     """Ctrl-C at a worker: its records are safe before it leaves."""
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url) as (master, workers),
     ):
         await engine.until_recorded(100)
@@ -177,10 +164,7 @@ async def test_a_worker_that_is_asked_to_go_says_all_it_knows(tmp_path: Path) ->
         await engine.until(Ended)
         engine.say(Stop("seen enough"))
         assert await master.ends() == 0
-        await engine.until_closed()
-        assert len(engine.of(Ended)) == 2
-        assert is_complete(engine)
-        assert Counter(call.operation for _, call in engine.calls) == Counter(shop.asked)
+        await all_came(engine, shop)
 
 
 async def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -190,8 +174,7 @@ async def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
         "import harness\nharness.__version__ = '0.0.0'\nfrom harness.locusts import Buyer\n", encoding="utf-8"
     )
     async with (
-        selling(general=30) as shop,
-        listening(plan_for(shop.url), Sale(number=0, tickets=shop.tickets)) as engine,
+        auditing() as (shop, engine),
         mastered(tmp_path, engine, shop.url, workers=1, file=other) as (master, workers),
     ):
         trouble = await engine.until(Trouble)
