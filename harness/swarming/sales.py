@@ -71,6 +71,7 @@ class Sales:
     _seen: dict[int, Followed] = field(default_factory=dict)
     """Of those that are no longer followed."""
     _broken: set[int] = field(default_factory=set)
+    """Those in which the audit found a law broken."""
     _room: int = ROOM
     _beside: SnapshotAuditor | None = None
     """Reads the books of the newest sales beside the log, where that does not tell all that they show."""
@@ -115,6 +116,7 @@ class Sales:
         if self._beside is not None:
             also = await self._beside.catch_up()
             progress = replace(progress, breaches=(*progress.breaches, *also.breaches))
+        self._broken |= {breach.number for breach in progress.breaches}
         return progress
 
     async def next(self) -> Sale | None:
@@ -130,12 +132,13 @@ class Sales:
         """Return what the audit saw of a sale, and follow it no longer."""
         if self.auditor is None:
             return Followed()
-        if number not in self._seen:
-            self._leave_beside(number)
-            states = (*self.auditor.states(number), *self._sampled.pop(number, ()))
-            self._seen[number] = Followed(states, self.auditor.commits(number))
-            self.auditor.close(number)
-        return self._seen.pop(number)
+        if number in self._seen:
+            return self._seen.pop(number)
+        self._leave_beside(number)
+        states = (*self.auditor.states(number), *self._sampled.pop(number, ()))
+        seen = Followed(states, self.auditor.commits(number))
+        self.auditor.close(number)
+        return seen
 
     def is_followed(self, number: int) -> bool:
         """Return whether the audit still follows a sale."""
@@ -144,10 +147,6 @@ class Sales:
     def is_broken(self, number: int) -> bool:
         """Return whether the audit found a law broken in a sale."""
         return number in self._broken
-
-    def note_broken(self, number: int) -> None:
-        """Note that the audit found a law broken in a sale."""
-        self._broken.add(number)
 
     def leave(self) -> None:
         """Follow those sales no longer that nobody visits any more."""

@@ -121,8 +121,6 @@ class Watch:
             return
         self.commits, self.lag_seconds = progress.commits, progress.lag_seconds
         self.breaches += progress.breaches
-        for breach in progress.breaches:
-            self.sales.note_broken(breach.number)
         self.sales.leave()
         if self.sales.trouble:
             raise InconclusiveError(f"the audit ended before the load: {self.sales.trouble}")
