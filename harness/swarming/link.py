@@ -25,6 +25,7 @@ from harness.load.messages import (
     length_of,
     to_frame,
 )
+from harness.swarming.gathering import called
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,7 +48,7 @@ def refusal(hello: Hello) -> str | None:
 
     Other versions may record other things, and a history that is half one and half the other proves nothing.
     """
-    who = f"the worker {hello.worker}" if hello.worker else "the Locust process"
+    who = called(hello.worker)
     if hello.protocol != PROTOCOL:
         return (
             f"{who} speaks protocol {hello.protocol}, this oversell {PROTOCOL}: "
