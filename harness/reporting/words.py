@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 6
 """Rows of a commit that are shown; the rest is in verdict.json."""
-_AUDITED = ("commits", "states")
 _NOT_HERE = "in this scenario"
 """How a law's reason ends when the scenario is about something else."""
 
@@ -83,7 +82,8 @@ def lines_audited(report: Report) -> list[str]:
             found.setdefault(check.audit, []).append(check)
     lines = []
     for audit, checks in found.items():
-        commits, states = (sum(getattr(each, f"{what}_audited") for each in checks) for what in _AUDITED)
+        commits = sum(check.commits_audited for check in checks)
+        states = sum(check.states_audited for check in checks)
         much = counted(commits, "commit") if commits else counted(states, "state")
         lines.append(f"{audit}; {much} judged ({where(tuple(map(check_title, checks)), report)})")
     return lines
