@@ -155,8 +155,6 @@ class _Table:
         theatre = await self.house.theatre()
         performance = await theatre.perform(self.trial.scenario, injections)
         mark = await self._judged(theatre, injections, performance)
-        if performance.spent:
-            await self.house.close()
         if len(injections) == 1 and mark is Mark.HELD:
             seconds = [theatre.faults[name] for name in _SECONDS]
             possible = [fault for fault in seconds if fault.impossible(theatre.ground) is None]
@@ -195,7 +193,7 @@ class _Table:
         """Make what was found small, as long as there is time, and have it kept."""
         for (law, _), (broken, cells_) in self.found.items():
             failure = await make_failure(
-                await self.house.theatre(),
+                self.house,
                 broken,
                 law=law,
                 target=self.trial.target,

@@ -54,8 +54,6 @@ class Performance:
     fired: tuple[Injection, ...]
     unjudged: str = ""
     """Why what came of it says nothing."""
-    spent: bool = False
-    """The target cannot be used again without a new start."""
 
 
 @dataclass(slots=True)
@@ -69,6 +67,8 @@ class Theatre:
     background: set[str] = field(default_factory=set)
     dead: list[Request] = field(default_factory=list)
     """Requests whose server died: they hang until nothing is judged any more."""
+    spent: bool = False
+    """The target cannot be used again without a new start."""
 
     async def listen(self) -> None:
         """Let nobody do anything for a moment: what arrives is the application's own."""
@@ -90,6 +90,7 @@ class Theatre:
         async with self.stage.proxy.controlled(run.saboteur):
             await run.all_phases()
             evidence, spent = await settle(self, scenario, sale, run.recorder, faulty=bool(injections))
+        self.spent = spent or bool(run.unanswered)
         self.dead += [request for request in run.dead if request.task is not None]
         if evidence.afterwards is not None:
             unanswered = tuple(dict.fromkeys(run.unanswered))
@@ -100,7 +101,6 @@ class Theatre:
             sale=sale,
             fired=tuple(run.saboteur.fired),
             unjudged=run.unjudged,
-            spent=spent or bool(run.unanswered),
         )
 
     async def bury(self) -> None:

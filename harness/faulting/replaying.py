@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.faulting.performing import Performance, Theatre
+    from harness.faulting.performing import Performance
     from harness.model import Failure, Injection, Target
 
 _TIMEOUT = 10.0
@@ -126,9 +126,6 @@ async def _everywhere(house: House, failure: Failure, difference: str) -> Replay
 
 async def _settled(house: House, failure: Failure, injections: tuple[Injection, ...]) -> Performance:
     """Run the scenario with these faults, and give the target time to make good what they broke."""
-    theatre: Theatre = await house.theatre()
+    theatre = await house.theatre()
     performance = await theatre.perform(failure.scenario, injections)
-    settled = await Patient().settled(theatre, performance, failure.laws[:1])
-    if performance.spent:
-        await house.close()
-    return settled
+    return await Patient().settled(theatre, performance, failure.laws[:1])

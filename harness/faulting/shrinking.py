@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.faulting.performing import Performance, Theatre
+    from harness.faulting.theatre import House
     from harness.model import Evidence, Injection, Scenario, Violation
 
 REPLAYS = 5
@@ -32,21 +33,20 @@ class Broken:
 
 
 async def make_failure(
-    theatre: Theatre, broken: Broken, *, law: str, target: str, isolation: str | None, until: float
+    house: House, broken: Broken, *, law: str, target: str, isolation: str | None, until: float
 ) -> Failure:
     """Shrink what was found, run it again a few times, and return it as a failure to keep.
 
     :param until: the moment of the monotonic clock, in seconds, from which it is taken as it is.
     """
-    broken = await _smaller(theatre, broken, law, until)
-    failure = failure_of(theatre, broken, law=law, target=target, isolation=isolation)
+    broken = await _smaller(house, broken, law, until)
+    failure = failure_of(await house.theatre(), broken, law=law, target=target, isolation=isolation)
     replayed = reproduced = 0
     while replayed < REPLAYS and (replayed == 0 or time.monotonic() < until):
+        theatre = await house.theatre()
         performance = await theatre.perform(broken.scenario, broken.injections)
         replayed += 1
         reproduced += bool(breaks(performance, broken.injections, law))
-        if performance.spent:
-            break
     return replace(failure, replayed=replayed, reproduced=reproduced)
 
 
@@ -100,7 +100,7 @@ def steps_of(performance: Performance, phase: int) -> tuple[Step, ...]:
     )
 
 
-async def _smaller(theatre: Theatre, broken: Broken, law: str, until: float) -> Broken:
+async def _smaller(house: House, broken: Broken, law: str, until: float) -> Broken:
     """Leave out whatever can be left out: a fault of several, programs, operations."""
     progress = True
     while progress:
@@ -108,12 +108,11 @@ async def _smaller(theatre: Theatre, broken: Broken, law: str, until: float) -> 
         for scenario, injections in _candidates(broken):
             if time.monotonic() > until:
                 return broken
+            theatre = await house.theatre()
             performance = await theatre.perform(scenario, injections)
             if breaks(performance, injections, law):
                 broken, progress = Broken(scenario, injections, performance), True
                 break
-            if performance.spent:
-                return broken
     return broken
 
 

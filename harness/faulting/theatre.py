@@ -56,7 +56,9 @@ class House:
         await self._stack.__aexit__(kind, error, trace)
 
     async def theatre(self) -> Theatre:
-        """Return the theatre, brought up if there is none."""
+        """Return the theatre, brought up if there is none that can be used."""
+        if self._theatre is not None and self._theatre.spent:
+            await self.close()
         if self._theatre is None:
             made = await self._stack.enter_async_context(
                 stage(

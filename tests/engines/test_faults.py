@@ -219,10 +219,13 @@ async def test_what_is_left_behind_is_told(
 ) -> None:
     """An open transaction on a live session, and a lock that the dead keep."""
     settings = replace(QUICK, operation_timeout=1.0, until=("answers_again",))
-    check, _ = await checked(server, shop, queue(2, 2), tmp_path, settings)
+    check, failures = await checked(server, shop, queue(2, 2), tmp_path, settings)
     told = [violation.message for violation in check.violations if violation.law == "answers_again"]
     assert len(told) == 1
     assert says in told[0]
+    assert failures
+    for failure in failures:
+        assert failure.replayed == failure.reproduced > 0, "each time on a target that was started anew"
 
 
 async def test_replaying_says_what_became_of_it(server: Server, tmp_path: Path) -> None:
