@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 import shlex
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,8 @@ from harness.cli._policy import Session
 from harness.errors import UsageError
 from harness.load.plan import Shape
 from harness.service import __main__ as service
-from tests.cli.commandline import OVERSELL, environment
+from tests.cli.commandline import OVERSELL, environment, without_settings
+from tests.locusts.running import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,9 +179,7 @@ def only(containers: Sequence[Container], flag: str) -> Container:
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings but those that are written there."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    without_settings(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("containers", everything())
@@ -407,10 +405,3 @@ async def test_the_compose_file_holds_what_it_promises(database: str, tmp_path: 
 def _here(word: str, here: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     found = here.get(word, word)
     return found if isinstance(found, tuple) else (found,)
-
-
-def free_port() -> int:
-    """Return a port that the kernel says is free."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,6 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli._options import SETTINGS
+
+if TYPE_CHECKING:
+    import pytest
 
 OVERSELL = (sys.executable, "-m", "harness")
 
@@ -14,6 +20,13 @@ def environment(**more: str) -> dict[str, str]:
     """Return ours without settings, with these variables added."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OVERSELL_")}
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+def without_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the current one, and unset every variable that sets something."""
+    for setting in SETTINGS.values():
+        monkeypatch.delenv(setting.variable, raising=False)
+    monkeypatch.chdir(folder)
 
 
 def oversell(*words: str, cwd: Path, timeout: float = 60, **more: str) -> subprocess.CompletedProcess[str]:

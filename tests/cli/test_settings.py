@@ -12,6 +12,7 @@ from harness.cli._options import SETTINGS, settings
 from harness.cli._policy import Session, guard
 from harness.cli._reference import with_table
 from harness.engines import default_engines
+from tests.cli.commandline import without_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +40,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without settings, which is the current one."""
-    for setting in SETTINGS.values():
-        monkeypatch.delenv(setting.variable, raising=False)
-    monkeypatch.chdir(tmp_path)
+    without_settings(tmp_path, monkeypatch)
     return tmp_path
 
 

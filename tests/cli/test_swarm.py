@@ -20,11 +20,11 @@ import pytest
 from harness.cli import main
 from harness.cli import swarm as command
 from harness.cli._hosts import addresses_of, is_loopback
-from harness.cli._options import SETTINGS
 from harness.cli._policy import Session, guard
 from harness.errors import UsageError
 from harness.load.plan import LoadSettings, Shape
-from tests.cli.commandline import OVERSELL, carrying, environment, oversell
+from tests.cli.commandline import OVERSELL, carrying, environment, oversell, without_settings
+from tests.locusts.running import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,9 +53,7 @@ ANYBODY = "0.0.0.0"  # noqa: S104  # that is what is to be refused
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without settings, which is the current one."""
-    for setting in SETTINGS.values():
-        monkeypatch.delenv(setting.variable, raising=False)
-    monkeypatch.chdir(tmp_path)
+    without_settings(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -448,13 +446,6 @@ def document(folder: Path) -> dict[str, Any]:
     """Return what the latest run came to."""
     found: dict[str, Any] = json.loads((folder / ".oversell/runs/latest/verdict.json").read_text())
     return found
-
-
-def free_port() -> int:
-    """Return a port that the kernel says is free."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def processes_end(mark: str) -> None:
