@@ -5,8 +5,8 @@ operation on a client of a pool. The pool is the only thing between a buyer and 
 operations are under way at a time as there are clients, and whatever goes wrong between them goes wrong here
 as well.
 
-A request says less than an operation; :mod:`harness.swarming.naming` knows the rest. A buyer who goes away
-changes nothing: what was asked for runs to its end, or to its time-out. Then the client is abandoned and
+A request says less than an operation; :mod:`harness.swarming.known_sales` knows the rest. A buyer who goes
+away changes nothing: what was asked for runs to its end, or to its time-out. Then the client is abandoned and
 replaced, and the outcome is unknown.
 """
 
@@ -21,7 +21,7 @@ from harness.driving.program import describe
 from harness.model import Outcome, ReadAvailability, not_offered
 from harness.model.operations import features_of
 from harness.swarming.http import LARGEST_BODY, serving
-from harness.swarming.naming import KnownSales
+from harness.swarming.known_sales import KnownSales
 from harness.swarming.pool import Pool
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from harness.model import (
 )
 from harness.swarming.gateway import gateway
 from harness.swarming.http import LARGEST_BODY
-from harness.swarming.naming import REMEMBERED
+from harness.swarming.known_sales import REMEMBERED
 from harness.targets._http_client import Address, HttpConnection
 from tests.driving.fakes import MemoryTarget, as_specified, for_ever
 
