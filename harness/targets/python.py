@@ -1,6 +1,6 @@
 """A Python object of yours: ``module:object``, where the object speaks ``harness.model.Target``.
 
-The protocol is five methods and two attributes, described in ``harness/model/target.py`` and in
+The protocol is three small interfaces, described in ``harness/model/target.py`` and in
 ``docs/targets.md``; no base class is needed. The module is looked up from the current folder first. A class
 or a function without parameters is called to make the object.
 """
