@@ -21,12 +21,12 @@ from harness.laws import judge
 from harness.model import Failure, Phase, Program, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.exploring.conflicts import Conflicts
     from harness.exploring.events import Trace
     from harness.exploring.stage import Performance, Stage
-    from harness.model import Evidence
+    from harness.model import Evidence, Violation
 
 REPLAYS = 10
 """How often a failure is run again before it is reported."""
@@ -115,21 +115,17 @@ def failure_of(
     :param trace: of the phase that ran under the schedule.
     :param earlier: who was let go in each phase before it that ran under a schedule too.
     """
-    # Asked for by name: the scenario may leave this law out, and the person have named it.
-    first = judge(evidence, [law]).violations[0]
-    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
-    # A set of names is written in another order by every process, and the id is the same in all.
-    same = replace(evidence.scenario, reaches=frozenset())
-    identity = repr((target, same, phase, *earlier, trace.chosen, isolation, law))
+    first, laws = violation_of(evidence, law)
+    how = phase, *earlier, trace.chosen
     return Failure(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
+        id=id_of(target, evidence.scenario, how, isolation=isolation, law=law),
         target=target,
         scenario=evidence.scenario,
         phase=phase,
         isolation=isolation,
         choices=trace.chosen,
         steps=steps_of(trace),
-        laws=(law, *others),
+        laws=laws,
         message=first.message,
         replayed=0,
         reproduced=0,
@@ -137,6 +133,25 @@ def failure_of(
         earlier=earlier,
         answers=answers_of(evidence, phase),
     )
+
+
+def violation_of(evidence: Evidence, law: str) -> tuple[Violation, tuple[str, ...]]:
+    """Return how a run breaks a law, and the names of all laws that it breaks, this one first."""
+    # Asked for by name: the scenario may leave this law out, and the person have named it.
+    first = judge(evidence, [law]).violations[0]
+    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
+    return first, (law, *others)
+
+
+def id_of(target: str, scenario: Scenario, how: Sequence[object], *, isolation: str | None, law: str) -> str:
+    """Return the id of a failure, by which it is known again wherever it is found.
+
+    :param how: what was done in the scenario so that the law broke.
+    """
+    # A set of names is written in another order by every process, and the id is the same in all.
+    same = replace(scenario, reaches=frozenset())
+    identity = repr((target, same, *how, isolation, law))
+    return hashlib.sha256(identity.encode()).hexdigest()[:10]
 
 
 async def _smaller(made: Stage, found: Found, conflicts: Conflicts, law: str, until: float) -> Found:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.exploring.replaying import answers_of
+from harness.exploring.shrinking import id_of, violation_of
 from harness.faulting.telling import told
 from harness.laws import judge
 from harness.model import Failure, Phase, Program, Step
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.faulting.performing import Performance, Theatre
     from harness.faulting.theatre import House
-    from harness.model import Evidence, Injection, Scenario, Violation
+    from harness.model import Injection, Scenario, Violation
 
 REPLAYS = 5
 """How often a failure is run again before it is reported, where there is time."""
@@ -59,22 +59,18 @@ def breaks(performance: Performance, injections: tuple[Injection, ...], law: str
 
 def failure_of(theatre: Theatre, broken: Broken, *, law: str, target: str, isolation: str | None) -> Failure:
     """Return a run in which faults broke a law as a failure to keep, not yet run again."""
-    evidence: Evidence = broken.performance.evidence
-    first = judge(evidence, [law]).violations[0]
-    others = dict.fromkeys(each.law for each in judge(evidence).violations if each.law != law)
+    evidence = broken.performance.evidence
+    first, laws = violation_of(evidence, law)
     phase = broken.injections[0].phase
-    same = replace(broken.scenario, reaches=frozenset())
-    identity = repr((target, same, broken.injections, isolation, law))
-    steps = steps_of(broken.performance, phase)
     return Failure(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
+        id=id_of(target, broken.scenario, (broken.injections,), isolation=isolation, law=law),
         target=target,
         scenario=broken.scenario,
         phase=phase,
         isolation=isolation,
         choices=(),
-        steps=steps,
-        laws=(law, *others),
+        steps=steps_of(broken.performance, phase),
+        laws=laws,
         message=f"{told(broken.injections, broken.scenario, theatre.faults)}: {first.message}",
         replayed=0,
         reproduced=0,
