@@ -141,6 +141,11 @@ class _Actor:
         return self.fresh or bool(self.points)
 
     @property
+    def has_waited(self) -> bool:
+        """Whether what it waited for is over, and nobody has taken note of that yet."""
+        return self.waiting is not None and (self.waiting.running is None or self.waiting.executed)
+
+    @property
     def transaction(self) -> Transaction:
         return Transaction(self.name, self.transactions)
 
@@ -384,12 +389,18 @@ class Conductor:
 
     def _whose(self, session: _Session) -> _Actor | None:
         """Return the client whose request sends on a session at rest."""
+        resumed = [actor for actor in self._actors if actor.has_waited and not actor.done]
         under_way = [self._current] if self._current is not None and not self._current.done else []
+        under_way += [actor for actor in resumed if actor is not self._current]
         under_way += [actor for actor in self._actors if actor.outside and not actor.done]
         if not under_way:
             return None
-        # Only where somebody waits outside can several be meant. Then a connection that has served one
-        # client is taken to be that client's own.
+        # Whose statement had waited here goes on here, be that noticed or not.
+        here = next((actor for actor in resumed if actor.waiting is session), None)
+        if here is not None:
+            return here
+        # Only where somebody waits outside, or goes on unnoticed, can several be meant. Then a connection that
+        # has served one client is taken to be that client's own.
         home = self._memory.homes.get(session.info.id)
         owner = next((actor for actor in under_way if actor.name == home), under_way[0])
         self._memory.homes[session.info.id] = owner.name
