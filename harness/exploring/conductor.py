@@ -399,8 +399,8 @@ class Conductor:
         here = next((actor for actor in resumed if actor.waiting is session), None)
         if here is not None:
             return here
-        # Only where somebody waits outside, or goes on unnoticed, can several be meant. Then a connection that
-        # has served one client is taken to be that client's own.
+        # Only where somebody waits outside, or goes on unnoticed, can several be meant. Then a
+        # connection that has served one client is taken to be that client's own.
         home = self._memory.homes.get(session.info.id)
         owner = next((actor for actor in under_way if actor.name == home), under_way[0])
         self._memory.homes[session.info.id] = owner.name
