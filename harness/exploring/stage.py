@@ -270,6 +270,12 @@ class Stage:
         """Connect a fresh client for that place the next time."""
         del self._clients[place]
 
+    def forget_all(self) -> None:
+        """Break all clients' connections, and connect fresh clients from now on."""
+        for client in self._clients.values():
+            client.abandon()
+        self._clients.clear()
+
     async def run_alone(
         self, place: int, client: Client, sale: Any, program: Program, phase: int, recorder: Recorder
     ) -> None:

@@ -14,7 +14,8 @@ from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from typing import Any
 
     from harness.faulting.steps import Request, SeenStep
     from harness.faulting.watch import Watch
@@ -31,6 +32,8 @@ class Ground:
     """It runs in a process of its own; otherwise its clients live in ours."""
     keys: bool = False
     """Its clients can send an idempotency key."""
+    process: bool = False
+    """It gives us its process to kill and to stop; known once it runs."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,11 +50,16 @@ class Situation:
     """Read what the target shows by now."""
     watch: Watch
     """What Postgres says of its sessions."""
-    others: Callable[[], Awaitable[None]]
-    """Let the other programs of the phase run, until they are done or wait for this one."""
+    others: Callable[[Sequence[int]], Awaitable[None]]
+    """Let the other programs of the phase run, until they are done, or wait for this one or for one of these
+    backends."""
     send: Callable[[Operation], Awaitable[None]]
     """Send one more request as the same client, over another connection, until it is done or waits for this
     one."""
+    later: Callable[[Coroutine[Any, Any, None], Callable[[], None]], None]
+    """Have something done once the step goes on; whatever becomes of it, the second is called at its end."""
+    restart: Callable[[], Awaitable[None]]
+    """Kill the target's process and start it again; every client connects anew."""
 
     def leave(self, why: str) -> None:
         """Let the client go away. What it asked for may go on without it."""

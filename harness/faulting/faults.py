@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
     from harness.faulting.fault import Fault, Ground, Situation
     from harness.faulting.steps import SeenStep
+    from harness.model import Process
 
+_NO_PROCESS = "process killed and stopped: the target gives us no process of its own"
+_STOPPED_FOR = 1.0
+"""Seconds for which a process is stopped."""
 _GONE_FOR = 2.0
 """Seconds in which a backend that was terminated is gone."""
 
@@ -89,7 +94,7 @@ class Stalled(Anywhere):
         if self.gives_up:
             situation.leave("the answer came too late")
             await situation.hang_up_if_apart()
-        await situation.others()
+        await situation.others(())
         return PROCEED
 
 
@@ -130,6 +135,51 @@ class Killed(Anywhere):
         """Die, and have the connections broken."""
         situation.die()
         return CUT
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessKilled(Anywhere):
+    """The target's process group dies (SIGKILL), and is started again on the same address."""
+
+    name: str = "process killed"
+    turn: Turn = Turn.LAST
+
+    def impossible(self, ground: Ground) -> str | None:
+        """Need a process that we may end and start."""
+        return None if ground.process else _NO_PROCESS
+
+    def tell(self, step: str, *, commits: bool) -> str:
+        """See :class:`~harness.faulting.fault.Fault`."""
+        when = f"after {step} committed" if commits else f"before {step}"
+        return f"the target's process was killed {when}, and started again,"
+
+    async def fire(self, situation: Situation) -> Decision:
+        """Kill and restart it: what it asked to commit commits, what it was about to ask is never asked."""
+        await situation.restart()
+        return CUT_AFTER if situation.step.ends_transaction else CUT
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStopped(Anywhere):
+    """The target's process group is stopped (SIGSTOP), and goes on (SIGCONT) when its timers have run out."""
+
+    name: str = "process stopped"
+    turn: Turn = Turn.LAST
+
+    def impossible(self, ground: Ground) -> str | None:
+        """Need a process that we may stop."""
+        return None if ground.process else _NO_PROCESS
+
+    def tell(self, step: str, *, commits: bool) -> str:
+        """See :class:`~harness.faulting.fault.Fault`."""
+        return f"the target's process stood still from {moment(step, commits=commits)} on"
+
+    async def fire(self, situation: Situation) -> Decision:
+        """Stop it; the step goes on in Postgres, and its answer waits."""
+        process: Process = situation.running.process  # type: ignore[attr-defined]  # see :meth:`impossible`
+        process.pause()
+        situation.later(asyncio.sleep(_STOPPED_FOR), process.resume)
+        return PROCEED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +338,8 @@ FAULTS: tuple[Fault, ...] = (
     Terminated(),
     Gone(),
     Killed(),
+    ProcessKilled(),
+    ProcessStopped(),
     Retried(),
     Retried(name="client retries, same key", keyed=True),
     Twice(),

@@ -19,13 +19,23 @@ from harness.faulting.steps import Request, RequestId, request_of
 from harness.model import Answer, Call, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from harness.exploring.stage import Stage
     from harness.faulting.fault import Fault, Ground
     from harness.faulting.steps import SeenStep
     from harness.faulting.watch import Watch
-    from harness.model import Books, Client, Evidence, Injection, Operation, Program, Scenario
+    from harness.model import (
+        Books,
+        Client,
+        Evidence,
+        Injection,
+        Operation,
+        Process,
+        Program,
+        Running,
+        Scenario,
+    )
     from harness.wire import Decision
 
 T = TypeVar("T")
@@ -132,6 +142,12 @@ class Theatre:
         return made
 
 
+def process_of(running: Running) -> Process | None:
+    """Return the process a target runs as, where it gives us one."""
+    process: Process | None = getattr(running, "process", None)
+    return process
+
+
 async def _nobody(_injection: Injection, _request: Request, _step: SeenStep) -> Decision:
     raise AssertionError("nothing was planned")
 
@@ -185,10 +201,25 @@ class _Run:
             running=stage.running,
             books=self._books,
             watch=self.theatre.watch,
-            others=lambda: self._others(step),
+            others=lambda pids: self._others(step, pids),
             send=lambda operation: self._send_beside(request, place, operation, step),
+            later=self._later,
+            restart=self._restart,
         )
         return await self.theatre.faults[injection.fault].fire(situation)
+
+    def _later(self, work: Coroutine[Any, Any, None], end: Callable[[], None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: end())
+        self._beside.append(task)
+
+    async def _restart(self) -> None:
+        stage = self.theatre.stage
+        process = process_of(stage.running)
+        assert process is not None  # noqa: S101  # such a fault is for targets that give us theirs
+        await process.kill()
+        await self._as_ours(process.restart())
+        stage.forget_all()
 
     async def _books(self) -> Books:
         """Read the books while a request stands still."""
@@ -221,10 +252,10 @@ class _Run:
             if call.completed is None:
                 return
 
-    async def _others(self, step: SeenStep) -> None:
+    async def _others(self, step: SeenStep, pids: Sequence[int]) -> None:
         """Let the programs that have not begun run, until they are done or wait for whoever stands still."""
         phase = self.scenario.phases[self._phase]
-        await self._beside_of(self._programs(phase.programs), step)
+        await self._beside_of(self._programs(phase.programs), step, pids)
 
     async def _send_beside(self, request: Request, place: int, operation: Operation, step: SeenStep) -> None:
         """Send something as the same client while its request stands still."""
@@ -234,7 +265,9 @@ class _Run:
     async def _once(self, place: int, identity: RequestId, operation: Operation) -> None:
         await self._send(place, identity, operation)
 
-    async def _beside_of(self, doing: Coroutine[Any, Any, None], step: SeenStep) -> None:
+    async def _beside_of(
+        self, doing: Coroutine[Any, Any, None], step: SeenStep, pids: Sequence[int] = ()
+    ) -> None:
         task = asyncio.create_task(doing)
         self._beside.append(task)
         pause, waited = _FIRST_LOOK, 0.0
@@ -242,18 +275,21 @@ class _Run:
             await asyncio.wait({task}, timeout=pause)
             waited += pause
             pause = min(pause * 2, 0.05)
-            if not task.done() and await self._waits_for(step.pid):
+            if not task.done() and await self._waits_for(step.pid, pids):
                 return
         if task.done():
             task.result()
 
-    async def _waits_for(self, pid: int) -> bool:
-        """Say whether some statement under way waits for a session, directly or in the queue before it."""
+    async def _waits_for(self, pid: int, pids: Sequence[int]) -> bool:
+        """Say whether some statement under way waits for a session, directly or in the queue before it.
+
+        :param pids: more backends that it may wait for.
+        """
         sessions = [self.saboteur.pids.get(session, pid) for session in tuple(self.saboteur.running)]
         watch = self.theatre.watch
         for other in sessions:
             if other != pid and await watch.blocked(
-                other, [each for each in sessions if each != other] + [pid]
+                other, [*(each for each in sessions if each != other), pid, *pids]
             ):
                 return True
         return False
@@ -325,6 +361,9 @@ class _Run:
         """Wait for what goes on without the client; a broken connection is not used again."""
         task = request.task
         assert task is not None  # noqa: S101  # it was made with the request
+        if request.held and request.firing is not None and task.done():
+            # The request has failed by what the fault does, and that goes on.
+            await request.firing
         if request.hung:
             await self._hung(request)
         if request.dead:

@@ -134,7 +134,8 @@ class Saboteur:
             return PROCEED  # Something else came, and the fault does not fire.
         # In a task of its own: when the session ends meanwhile the proxy asks no more, and the fault goes on.
         request.held = request.broken = True
-        return await asyncio.shield(asyncio.ensure_future(self._fire(injection, request, step)))
+        request.firing = asyncio.ensure_future(self._fire(injection, request, step))
+        return await asyncio.shield(request.firing)
 
     async def _fire(self, injection: Injection, request: Request, step: SeenStep) -> Decision:
         try:

@@ -13,7 +13,7 @@ from harness.wire import Kind
 
 if TYPE_CHECKING:
     from harness.model import Answer, Injection, Operation, Scenario
-    from harness.wire import Statement
+    from harness.wire import Decision, Statement
 
 _LENGTH = 200
 _HEAD = re.compile(
@@ -83,6 +83,8 @@ class Request:
     """Set, with the reason, once nobody waits for the answer any more."""
     held: bool = False
     """A fault is at work at one of its steps."""
+    firing: asyncio.Future[Decision] | None = None
+    """That work."""
     broken: bool = False
     """A fault fired at one of its steps."""
     cut: bool = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.exploring.stage import stage
 from harness.faulting.fault import Ground
 from harness.faulting.faults import FAULTS
-from harness.faulting.performing import Theatre
+from harness.faulting.performing import Theatre, process_of
 from harness.faulting.watch import Watch
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class House:
                 )
             )
             faults = {fault.name: fault for fault in FAULTS}
-            self._theatre = Theatre(made, self.ground, faults, Watch(made.monitor))
+            ground = replace(self.ground, process=process_of(made.running) is not None)
+            self._theatre = Theatre(made, ground, faults, Watch(made.monitor))
             await self._theatre.listen()
         return self._theatre
 

@@ -27,7 +27,7 @@ from harness.model.operations import (
 )
 from harness.model.scenario import Phase, Program, Scenario, TicketType
 from harness.model.schedule import Failure, Step
-from harness.model.target import Client, Gate, Running, Target
+from harness.model.target import Client, Gate, Process, Running, Target
 from harness.model.verdict import Check, Judgement, LawResult, NotRun, Report, Verdict, Violation
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Phase",
+    "Process",
     "Program",
     "Proof",
     "ReadAvailability",

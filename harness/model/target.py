@@ -71,6 +71,25 @@ class Running(Protocol):
         """Read numbers and rows of that sale, all in one snapshot."""
 
 
+class Process(Protocol):
+    """The process group a target runs as: an optional attribute ``process`` of :class:`Running`.
+
+    With it, the target can be killed and stopped at any moment, as machines do with processes.
+    """
+
+    async def kill(self) -> None:
+        """End the whole group at once (SIGKILL), and wait until it has ended."""
+
+    async def restart(self) -> None:
+        """Start it again on the same address, and wait until it answers there."""
+
+    def pause(self) -> None:
+        """Stop the whole group where it stands (SIGSTOP)."""
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT); harmless when it was not stopped."""
+
+
 @runtime_checkable
 class Target(Protocol):
     """An implementation to be judged."""

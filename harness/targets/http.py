@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from harness.contract.requests import Ids
-    from harness.model import Books, Gate, Operation, TicketType
+    from harness.model import Books, Gate, Operation, Process, TicketType
 
 SUPPORTS = frozenset(Feature) - {Feature.QUANTITY}
 
@@ -87,6 +87,8 @@ class RunningHttp:
     database: str
     _books: _ticketing.TicketingBooks
     _numbers: LiveNumbers
+    process: Process | None = None
+    """Where the service is a process of ours."""
 
     async def connect(self, name: str) -> HttpClient:  # noqa: ARG002  # one connection is like another
         """Return a client whose connection is open and has carried a request."""

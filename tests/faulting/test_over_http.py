@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from harness.errors import TargetFailedError
 from harness.faulting.enumeration import Clean, cells
+from harness.faulting.performing import process_of
 from harness.model import Outcome
 from harness.targets import resolve
-from tests.faulting.shop import broken, house_of, queue
+from tests.faulting.shop import broken, cell, house_of, queue
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from harness.faulting.performing import Performance
     from harness.postgres import Server
+    from harness.targets.service import ServiceProcess
 
 
 @pytest.mark.parametrize("fault", ["client gone", "answer too late"])
@@ -57,3 +62,84 @@ async def test_the_same_key_buys_once(server: Server, tmp_path: Path) -> None:
     assert (first.outcome, second.outcome) == (Outcome.UNKNOWN, Outcome.ACCEPTED)
     assert second.answer.reservation == entry.reservation
     assert len(keyed) > len([each for each in todo if each.fault == "client retries"])
+
+
+def told(performance: Performance) -> list[tuple[str, Outcome]]:
+    """Return who was told what."""
+    return [(call.client, call.outcome) for call in performance.evidence.history]
+
+
+def owners(performance: Performance) -> list[str]:
+    """Return who has a ticket."""
+    return [entry.person for entry in performance.evidence.books.entries or ()]
+
+
+@pytest.mark.parametrize(("step", "bought"), [(1, []), (2, ["buyer-1"])])
+async def test_the_process_is_killed_and_started_again(
+    step: int, bought: list[str], server: Server, tmp_path: Path
+) -> None:
+    """Its first buyer knows nothing, the second is served by another process on the same address."""
+    async with house_of(server, resolve("service"), tmp_path) as house:
+        theatre = await house.theatre()
+        process = cast("ServiceProcess", process_of(theatre.stage.running))
+        before = process.pid, process.url
+        performance = await broken(theatre, queue(2, 2), "process killed", step)
+        assert (process.pid != before[0], process.url) == (True, before[1])
+        with pytest.raises(ProcessLookupError):
+            os.killpg(before[0], 0)
+    assert told(performance) == [("buyer-1", Outcome.UNKNOWN), ("buyer-2", Outcome.ACCEPTED)]
+    assert owners(performance) == [*bought, "buyer-2"]
+    after = performance.evidence.afterwards
+    assert after is not None
+    assert (after.left_open, after.unanswered, performance.spent) == ((), (), False)
+    assert [call.outcome for call in after.probes] == [Outcome.ACCEPTED]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+async def test_the_process_is_stopped_and_goes_on(step: int, server: Server, tmp_path: Path) -> None:
+    """Stopped, it does not read what Postgres answered meanwhile; its buyer waits, and is served."""
+    async with house_of(server, resolve("service"), tmp_path) as house:
+        theatre = await house.theatre()
+        pid = cast("ServiceProcess", process_of(theatre.stage.running)).pid
+        injection = await cell(theatre, queue(2, 2), "process stopped", step)
+        performing = asyncio.create_task(theatre.perform(queue(2, 2), (injection,)))
+        while not performing.done() and state_of(pid) != "T":  # noqa: ASYNC110  # a stop sets no event
+            await asyncio.sleep(0.001)
+        assert not performing.done(), "it was never seen to be stopped"
+        performance = await performing
+        assert state_of(pid) != "T"
+    assert performance.fired == (injection,)
+    assert told(performance) == [("buyer-1", Outcome.ACCEPTED), ("buyer-2", Outcome.ACCEPTED)]
+
+
+async def test_a_process_that_was_stopped_is_not_left_behind(server: Server, tmp_path: Path) -> None:
+    """Whoever is interrupted while it stands still leaves no process that nobody will ever let go on."""
+    async with house_of(server, resolve("service"), tmp_path) as house:
+        theatre = await house.theatre()
+        pid = cast("ServiceProcess", process_of(theatre.stage.running)).pid
+        injection = await cell(theatre, queue(1, 1), "process stopped", 1)
+        performing = asyncio.create_task(theatre.perform(queue(1, 1), (injection,)))
+        while not performing.done() and state_of(pid) != "T":  # noqa: ASYNC110  # a stop sets no event
+            await asyncio.sleep(0.001)
+        performing.cancel()
+        await asyncio.wait({performing})
+        assert state_of(pid) != "T"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(pid, 0)
+
+
+async def test_a_process_that_dies_for_good_is_the_targets_failure(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said of the cell; what is said is that it did not come back."""
+    async with house_of(server, resolve("service"), tmp_path) as house:
+        theatre = await house.theatre()
+        injection = await cell(theatre, queue(1, 1), "process killed", 1)
+        monkeypatch.setattr("harness.targets.service.sys.executable", "/bin/false")
+        with pytest.raises(TargetFailedError, match="ended before it was ready"):
+            await theatre.perform(queue(1, 1), (injection,))
+
+
+def state_of(pid: int) -> str:
+    """Return what the system says a process does: ``T`` when it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

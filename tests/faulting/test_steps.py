@@ -83,11 +83,14 @@ def test_an_answer_is_lost_only_where_something_was_committed() -> None:
 def test_what_cannot_be_done_says_why() -> None:
     """Each reason once."""
     apart = Ground(supports=frozenset(), own_process=True, keys=True)
+    no_process = "process killed and stopped: the target gives us no process of its own"
     assert reasons(FAULTS, HERE) == (
+        no_process,
         "client retries, same key: the target's clients send no idempotency key",
     )
     assert reasons(FAULTS, apart) == (
         "killed: the target has a process of its own, whose death is another fault",
+        no_process,
         "cancels while buying: the target does not support cancel",
     )
 
