@@ -46,6 +46,8 @@ class Situation:
     client: Client
     """The broken request's own."""
     running: Running
+    database: str
+    """URL of the database itself, for connections of our own beside the proxy."""
     books: Callable[[], Awaitable[Books]]
     """Read what the target shows by now."""
     watch: Watch
@@ -58,6 +60,11 @@ class Situation:
     one."""
     later: Callable[[Coroutine[Any, Any, None], Callable[[], None]], None]
     """Have something done once the step goes on; whatever becomes of it, the second is called at its end."""
+    done: Callable[[], bool]
+    """Say whether the step has gone on, and Postgres is done with it."""
+    distrust: Callable[[], Callable[[], None]]
+    """From now on a refusal counts as one for a passing reason, whoever gets it; until what is returned is
+    called."""
     restart: Callable[[], Awaitable[None]]
     """Kill the target's process and start it again; every client connects anew."""
 

@@ -1,4 +1,4 @@
-"""The faults at the wire and at the client, in the order of the table's columns."""
+"""The faults at the wire, the client and the application, and all of them in the order of the columns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.faulting.fault import Anywhere, Turn
+from harness.faulting.server_faults import RowsLocked
 from harness.faulting.steps import moment
 from harness.model import Cancel, Feature
 from harness.wire import CUT, CUT_AFTER, PROCEED, Decision, Kind, fail_after, refuse
@@ -336,6 +337,7 @@ FAULTS: tuple[Fault, ...] = (
         for sqlstate, (message, at) in _REFUSALS.items()
     ),
     Terminated(),
+    RowsLocked(),
     Gone(),
     Killed(),
     ProcessKilled(),

@@ -74,6 +74,8 @@ class Theatre:
     ground: Ground
     faults: Mapping[str, Fault]
     watch: Watch
+    database: str
+    """URL of the database itself."""
     background: set[str] = field(default_factory=set)
     dead: list[Request] = field(default_factory=list)
     """Requests whose server died: they hang until nothing is judged any more."""
@@ -169,6 +171,8 @@ class _Run:
     _begun: set[int] = field(default_factory=set)
     """Places of the programs of this phase that have begun."""
     _phase: int = 0
+    _distrusted: int = 0
+    """How many strangers are in everybody's way."""
     _beside: list[asyncio.Task[None]] = field(default_factory=list)
     """What a fault set going, and may still be going on."""
     dead: list[Request] = field(default_factory=list)
@@ -199,19 +203,32 @@ class _Run:
             request=request,
             client=client,
             running=stage.running,
+            database=self.theatre.database,
             books=self._books,
             watch=self.theatre.watch,
             others=lambda pids: self._others(step, pids),
             send=lambda operation: self._send_beside(request, place, operation, step),
-            later=self._later,
+            later=lambda work, end: self._later(request, work, end),
+            done=lambda: not request.held and self.saboteur.running.get(step.session) is not step,
+            distrust=self._distrust,
             restart=self._restart,
         )
         return await self.theatre.faults[injection.fault].fire(situation)
 
-    def _later(self, work: Coroutine[Any, Any, None], end: Callable[[], None]) -> None:
+    def _later(self, request: Request, work: Coroutine[Any, Any, None], end: Callable[[], None]) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: end())
+        request.works.append(task)
         self._beside.append(task)
+
+    def _distrust(self) -> Callable[[], None]:
+        self._distrusted += 1
+        for request in self.saboteur.requests:
+            request.lied_to = True
+        return self._trust
+
+    def _trust(self) -> None:
+        self._distrusted -= 1
 
     async def _restart(self) -> None:
         stage = self.theatre.stage
@@ -311,7 +328,7 @@ class _Run:
         """Send one request, and record what came back, or that nobody waited for it."""
         stage = self.theatre.stage
         client = await self._as_ours(stage.client(place))
-        request = Request(identity, operation)
+        request = Request(identity, operation, lied_to=bool(self._distrusted))
         if self.keyed:
             key = self._keys.setdefault(replace(identity, attempt=0), uuid4().hex)
             client.use_key(key)  # type: ignore[attr-defined]  # such a fault is for targets whose clients can
@@ -375,6 +392,8 @@ class _Run:
                 client.abandon()
                 task.cancel()
                 await asyncio.wait({task}, timeout=1)
+        if request.works:
+            await asyncio.wait(request.works, timeout=self.theatre.stage.timeout)
         if request.broken:
             await self._backends_gone()
             await self._at_rest()

@@ -85,6 +85,8 @@ class Request:
     """A fault is at work at one of its steps."""
     firing: asyncio.Future[Decision] | None = None
     """That work."""
+    works: list[asyncio.Task[None]] = field(default_factory=list)
+    """What a fault does beside it, which ends before anybody else has their turn."""
     broken: bool = False
     """A fault fired at one of its steps."""
     cut: bool = False
@@ -92,7 +94,8 @@ class Request:
     dead: bool = False
     """Whoever served it has died: nothing of it goes on."""
     lied_to: bool = False
-    """It was told of an error that was none, so its refusals need not be true."""
+    """It was told of an error that was none, or somebody was in its way who takes no part: its refusals need
+    not be true."""
     tries_again: bool = False
     """The client sends it once more if the outcome is not known."""
     hung: bool = False

@@ -71,7 +71,7 @@ class House:
             )
             faults = {fault.name: fault for fault in FAULTS}
             ground = replace(self.ground, process=process_of(made.running) is not None)
-            self._theatre = Theatre(made, ground, faults, Watch(made.monitor))
+            self._theatre = Theatre(made, ground, faults, Watch(made.monitor), self.database)
             await self._theatre.listen()
         return self._theatre
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.model import Cancel, Outcome
-from tests.faulting.shop import WatchedShop, broken, house_of, queue
+from harness.specimens._statements import SOLD_OUT
+from tests.faulting.shop import WatchedShop, broken, cell, house_of, queue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.model import Books
+    import asyncpg
+
+    from harness.model import Answer, Books, Reserve
     from harness.postgres import Server
+    from harness.specimens._statements import Ticket
 
 REFUSED_ANYWHERE = ["40001", "40P01", "53300", "57P01", "57014", "08006"]
 
@@ -159,3 +164,43 @@ async def test_no_connection_is_left_behind(server: Server, tmp_path: Path) -> N
             assert after is not None
             assert (after.left_open, after.unanswered) == ((), ())
             assert [call.outcome for call in after.probes] == [Outcome.ACCEPTED]
+
+
+async def test_a_stranger_locks_the_rows(server: Server, tmp_path: Path) -> None:
+    """Both buyers wait for the row until the stranger has gone, and then both are served."""
+    async with house_of(server, WatchedShop(), tmp_path) as house:
+        theatre = await house.theatre()
+        injection = await cell(theatre, queue(buyers=2, stock=2), "rows locked", 1)
+        performing = asyncio.create_task(theatre.perform(queue(buyers=2, stock=2), (injection,)))
+        waiting = 0
+        while waiting < 2 and not performing.done():
+            waiting = len([each for each in await theatre.watch.busy() if "active after: UPDATE" in each])
+        assert waiting == 2, "nobody had to wait"
+        performance = await performing
+    one, other = performance.evidence.history
+    assert (one.outcome, other.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
+    assert one.overlaps(other)
+    assert state(performance.evidence.books) == (0, 2)
+    after = performance.evidence.afterwards
+    assert after is not None
+    assert after.left_open == ()
+
+
+class Impatient(WatchedShop):
+    """Does not wait for a row that somebody has locked."""
+
+    name = "impatient"
+
+    async def reserve(self, db: asyncpg.Connection, ticket: Ticket, operation: Reserve) -> Answer:
+        """Say sold out when the row cannot be had at once."""
+        if not await db.fetchval("SELECT 1 FROM tickets WHERE id = $1 FOR UPDATE SKIP LOCKED", ticket.id):
+            return SOLD_OUT
+        return await super().reserve(db, ticket, operation)
+
+
+async def test_a_refusal_is_not_held_against_who_met_a_stranger(server: Server, tmp_path: Path) -> None:
+    """Nothing was sold out; but whose lock it was the buyer's code cannot know."""
+    async with house_of(server, Impatient(), tmp_path) as house:
+        performance = await broken(await house.theatre(), queue(buyers=2, stock=2), "rows locked", 1)
+    assert [call.outcome for call in performance.evidence.history] == [Outcome.RETRYABLE, Outcome.ACCEPTED]
+    assert state(performance.evidence.books) == (1, 1)
