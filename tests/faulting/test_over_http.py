@@ -12,7 +12,7 @@ import pytest
 from harness.errors import TargetFailedError
 from harness.faulting.enumeration import Clean, cells
 from harness.faulting.performing import process_of
-from harness.model import Outcome
+from harness.model import Outcome, Phase, Program, Proof, Reserve, Scenario, TicketType
 from harness.targets import resolve
 from tests.faulting.shop import broken, cell, house_of, queue
 
@@ -62,6 +62,18 @@ async def test_the_same_key_buys_once(server: Server, tmp_path: Path) -> None:
     assert (first.outcome, second.outcome) == (Outcome.UNKNOWN, Outcome.ACCEPTED)
     assert second.answer.reservation == entry.reservation
     assert len(keyed) > len([each for each in todo if each.fault == "client retries"])
+
+
+def with_proofs(*names: str) -> Scenario:
+    """Return a scenario in which these buy one each and upload a good payment proof before."""
+    programs = tuple(
+        Program(name, (Reserve(ticket="general", person=name, proof=Proof.GOOD),)) for name in names
+    )
+    return Scenario(
+        name="proofs",
+        tickets=(TicketType(name="general", initial=len(names)),),
+        phases=(Phase("buy", programs),),
+    )
 
 
 def told(performance: Performance) -> list[tuple[str, Outcome]]:
@@ -143,3 +155,34 @@ async def test_a_process_that_dies_for_good_is_the_targets_failure(
 def state_of(pid: int) -> str:
     """Return what the system says a process does: ``T`` when it is stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "commits"),
+    [
+        ("cut before", False),
+        ("refused 53100", False),
+        ("client gone", False),
+        ("cut uncommitted", True),
+        ("answer lost", True),
+        ("process killed", True),
+    ],
+)
+async def test_an_upload_fails_before_while_and_after_it_is_stored(
+    fault: str, commits: bool, server: Server, tmp_path: Path
+) -> None:
+    """Whoever has no proof that was taken buys nothing, whether or not it was stored; who comes next does."""
+    scenario = with_proofs("buyer-1", "buyer-2")
+    async with house_of(server, resolve("service"), tmp_path) as house:
+        theatre = await house.theatre()
+        plain = await theatre.perform(scenario)
+        todo = cells(Clean(plain=plain, keyed=None), theatre.faults, theatre.ground)
+        upload = next(
+            each
+            for each in todo
+            if (each.fault, each.commits) == (fault, commits) and "payment_proofs" in each.statement
+        )
+        performance = await theatre.perform(scenario, (upload,))
+    assert performance.fired == (upload,)
+    assert told(performance) == [("buyer-1", Outcome.UNKNOWN), ("buyer-2", Outcome.ACCEPTED)]
+    assert owners(performance) == ["buyer-2"]
