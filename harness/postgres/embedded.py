@@ -46,6 +46,8 @@ _SOCKET_PATH_LIMIT = 100
 """Bytes a Unix socket's path may have, on the system that allows the least, with a little to spare."""
 
 _PORT_ATTEMPTS = 5
+_STOP_TIMEOUT = 10.0
+"""Seconds a server has to go down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,55 @@ def account() -> Account | None:
     )
 
 
+@dataclass(slots=True)
+class Postmaster:
+    """A running server that can go down and come back on the same port, with its data."""
+
+    url: str
+    """Of its ``postgres`` database."""
+    installation: Installation
+    folder: Path
+    user: Account | None
+    durable: bool
+    reaper: Reaper
+    process: subprocess.Popen[bytes]
+    port: int
+
+    async def crash(self) -> None:
+        """Shut down at once, as in an emergency: nothing is put in order."""
+        await self._end(signal.SIGQUIT)
+
+    async def shut_down(self) -> None:
+        """Shut down in order: every session is told, and ended."""
+        await self._end(signal.SIGINT)
+
+    async def come_back(self) -> None:
+        """Start again after going down, and wait until connections are taken: after a crash, once recovered.
+
+        :raises UsageError: when it does not start.
+        """
+        self.process, self.port = await _start(
+            self.installation, self.folder, self.user, self.durable, self.reaper, self.port
+        )
+
+    async def _end(self, number: signal.Signals) -> None:
+        signal_group(self.process.pid, number)
+        await _exit_code(self.process, _STOP_TIMEOUT)
+        _stop(self.process, signal.SIGQUIT, self.reaper)
+        # It would say that the server is ready before it is.
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+
 @contextlib.asynccontextmanager
 async def run_embedded(reaper: Reaper, *, durable: bool) -> AsyncIterator[str]:
-    """Run the newest embedded server; yield the URL of its ``postgres`` database.
+    """Run the newest embedded server; yield its URL. See :func:`run_postmaster`."""
+    async with run_postmaster(reaper, durable=durable) as postmaster:
+        yield postmaster.url
+
+
+@contextlib.asynccontextmanager
+async def run_postmaster(reaper: Reaper, *, durable: bool) -> AsyncIterator[Postmaster]:
+    """Run the newest embedded server, and yield it.
 
     :param durable: keep fsync on, for tests of crashes.
     :raises UsageError: when there is none, or it does not start; the message ends with the server's words.
@@ -123,8 +171,14 @@ async def run_embedded(reaper: Reaper, *, durable: bool) -> AsyncIterator[str]:
         installation = stack.enter_context(_reachable(found[0], user, reaper))
         folder = stack.enter_context(private_folder(for_data(durable=durable), reaper))
         await _initialise(installation, folder, user, password, reaper)
-        async with _postmaster(installation, folder, user, durable, reaper) as port:
-            yield build_url(user=_SUPERUSER, password=password, host="127.0.0.1", port=port)
+        process, port = await _start(installation, folder, user, durable, reaper)
+        url = build_url(user=_SUPERUSER, password=password, host="127.0.0.1", port=port)
+        postmaster = Postmaster(url, installation, folder, user, durable, reaper, process, port)
+        try:
+            yield postmaster
+        finally:
+            # Immediate shutdown: nobody will ever read this data again.
+            _stop(postmaster.process, signal.SIGQUIT, reaper)
 
 
 async def _initialise(
@@ -159,25 +213,20 @@ async def _initialise(
         raise UsageError(f"the embedded server could not make its data folder: {words}{_hint(words, user)}")
 
 
-@contextlib.asynccontextmanager
-async def _postmaster(
-    installation: Installation, folder: Path, user: Account | None, durable: bool, reaper: Reaper
-) -> AsyncIterator[int]:
-    """Run the server; yield its port."""
-    process, port = await _start(installation, folder, user, durable, reaper)
-    try:
-        yield port
-    finally:
-        # Immediate shutdown: nobody will ever read this data again.
-        _stop(process, signal.SIGQUIT, reaper)
-
-
 async def _start(
-    installation: Installation, folder: Path, user: Account | None, durable: bool, reaper: Reaper
+    installation: Installation,
+    folder: Path,
+    user: Account | None,
+    durable: bool,
+    reaper: Reaper,
+    fixed: int | None = None,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the server on a port the kernel chose; should somebody take it in between, choose again."""
-    for _ in range(_PORT_ATTEMPTS):
-        with _reserved_port() as port:
+    """Start the server on a port the kernel chose; should somebody take it in between, choose again.
+
+    :param fixed: the port it had before, which must be the same again.
+    """
+    for _ in range(_PORT_ATTEMPTS if fixed is None else 1):
+        with _reserved_port() if fixed is None else _reserved_port(fixed) as port:
             command = [installation.binary("postgres"), *_arguments(folder, port, durable)]
             process = _spawn(command, folder, user, reaper, signal.SIGQUIT)
             try:
@@ -205,14 +254,14 @@ def _arguments(folder: Path, port: int, durable: bool) -> Sequence[str]:
 
 
 @contextlib.contextmanager
-def _reserved_port() -> Iterator[int]:
-    """Hold a port the kernel chose until the server has bound it too.
+def _reserved_port(port: int = 0) -> Iterator[int]:
+    """Hold a port, one the kernel chooses unless it is given, until the server has bound it too.
 
     Both sockets allow reuse and ours never listens, so on Linux the server can bind it meanwhile.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", port))
         yield holder.getsockname()[1]
 
 
