@@ -63,6 +63,8 @@ class Settings:
     """Seconds for breaking everything in one scenario; within its share of the time at any rate."""
     fault_pairs: int = 40
     """Pairs of faults for one scenario, once every single one was fired."""
+    fault_crashes: bool = True
+    """Let Postgres crash and restart as well, on a server that is brought up for it."""
     load: LoadSettings = field(default_factory=LoadSettings)
     """What a swarm does."""
 

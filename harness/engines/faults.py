@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.driving.guard import install
+from harness.errors import TargetFailedError
 from harness.exploring.stage import no_stage
 from harness.faulting.enumeration import Clean, cells, followers, reasons, rows
 from harness.faulting.judging import patient_with
@@ -40,6 +42,8 @@ _AT_LEAST = 0.5
 """Seconds for breaking something, however long it took to begin."""
 _SHARE, _MOST_SMALL = 0.05, 8
 """The share of the time that is set aside for each of so many findings."""
+_APART = 3.0
+"""Seconds that must be left for bringing up a server of our own, and for taking it down once."""
 _PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
 """Of several laws broken in one run, the one that says best what it costs."""
 _SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
@@ -72,6 +76,7 @@ class Faults:
             settings.isolation,
             settings.operation_timeout,
             settings.proxy_tls,
+            (lambda url: install(trial.implementation, url)) if settings.fault_crashes else None,
         ) as house:
             seconds = min(settings.fault_time, settings.share)
             await _Table(trial, house, time.monotonic() + seconds, patient_with(trial.implementation)).fill()
@@ -112,7 +117,8 @@ class _Table:
             for injection in todo:
                 if self._is_over:
                     break
-                self.marks[injection] = await self._break((injection,))
+                if self._has_time_for(injection, theatre):
+                    self.marks[injection] = await self._break((injection,))
             else:
                 await self._pairs()
             await self._keep()
@@ -124,6 +130,9 @@ class _Table:
         """Whether to break no more: what was found has to be made small, too."""
         reserve = min(_SHRINKING, _SHARE * (self.until - self.begun)) * min(len(self.found), _MOST_SMALL)
         return time.monotonic() > self.until - reserve or self.trial.is_over
+
+    def _has_time_for(self, injection: Injection, theatre: Theatre) -> bool:
+        return not theatre.faults[injection.fault].apart or time.monotonic() < self.until - _APART
 
     async def _clean(self) -> Clean | None:
         """Return the runs in which nothing is broken; ``None`` when there is no use in going on."""
@@ -152,10 +161,17 @@ class _Table:
 
     async def _break(self, injections: tuple[Injection, ...]) -> Mark:
         """Run the scenario with these faults in it, and return what that came to."""
-        theatre = await self.house.theatre()
-        performance = await theatre.perform(self.trial.scenario, injections)
-        mark = await self._judged(theatre, injections, performance)
-        if len(injections) == 1 and mark is Mark.HELD:
+        theatre = await self.house.theatre(injections)
+        try:
+            performance = await theatre.perform(self.trial.scenario, injections)
+            mark = await self._judged(theatre, injections, performance)
+        except TargetFailedError as error:
+            if theatre.postmaster is None:
+                raise
+            await self.house.close(theatre)
+            self.unjudged[f"after Postgres was gone for a moment, {error}"] = None
+            return Mark.NOT_JUDGED
+        if len(injections) == 1 and mark is Mark.HELD and theatre.postmaster is None:
             seconds = [theatre.faults[name] for name in _SECONDS]
             possible = [fault for fault in seconds if fault.impossible(theatre.ground) is None]
             self._following += [

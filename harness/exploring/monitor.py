@@ -148,6 +148,15 @@ class Monitor:
         checked = any(child == table and parent in written for child, parent in self.foreign_keys)
         return checks and not checked
 
+    async def connect_anew(self, database: str) -> None:
+        """Go on on another connection, when Postgres was gone for a while."""
+        self.leave()
+        self.db = await connect(database)
+
+    def leave(self) -> None:
+        """Drop the connection."""
+        self.db.terminate()
+
     async def conflicts(self, isolation: str | None) -> Conflicts:
         """Return the dependence relation that fits this database.
 
@@ -172,15 +181,16 @@ async def monitoring(database: str) -> AsyncIterator[Monitor]:
     Deadlocks are looked for at once there, where we may say so: then the victim is always the one whose
     wait closed the cycle, and no run has to sit out the usual second.
     """
-    db = await connect(database)
+    monitor = Monitor(await connect(database))
     try:
+        db = monitor.db
         name = quote_identifier(await db.fetchval("SELECT current_database()"))
         with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
             await db.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '1ms'")
-        yield Monitor(
-            db,
-            functions_lock_rows=await db.fetchval(_ASKS_FOR_ROW_LOCKS, _ROW_LOCKS),
-            foreign_keys=frozenset((row["child"], row["parent"]) for row in await db.fetch(_FOREIGN_KEYS)),
+        monitor.functions_lock_rows = await db.fetchval(_ASKS_FOR_ROW_LOCKS, _ROW_LOCKS)
+        monitor.foreign_keys = frozenset(
+            (row["child"], row["parent"]) for row in await db.fetch(_FOREIGN_KEYS)
         )
+        yield monitor
     finally:
-        db.terminate()
+        monitor.leave()

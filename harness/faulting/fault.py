@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.faulting.steps import Request, SeenStep
     from harness.faulting.watch import Watch
     from harness.model import Books, Client, Feature, Operation, Running
+    from harness.postgres.embedded import Postmaster
     from harness.wire import Decision
 
 
@@ -32,6 +33,8 @@ class Ground:
     """It runs in a process of its own; otherwise its clients live in ours."""
     keys: bool = False
     """Its clients can send an idempotency key."""
+    own_server: bool = False
+    """There can be a Postgres of the engine's own, to go down and come back."""
     process: bool = False
     """It gives us its process to kill and to stop; known once it runs."""
 
@@ -65,6 +68,9 @@ class Situation:
     distrust: Callable[[], Callable[[], None]]
     """From now on a refusal counts as one for a passing reason, whoever gets it; until what is returned is
     called."""
+    fall: Callable[[Callable[[Postmaster], Awaitable[None]]], Awaitable[None]]
+    """Have Postgres go down in this way and come back; every connection is made anew. For faults that are
+    :attr:`Fault.apart`."""
     restart: Callable[[], Awaitable[None]]
     """Kill the target's process and start it again; every client connects anew."""
 
@@ -117,6 +123,10 @@ class Fault(Protocol):
     def keyed(self) -> bool:
         """The request is sent with an idempotency key, and its repeats with the same."""
 
+    @property
+    def apart(self) -> bool:
+        """It takes a Postgres of the engine's own, with fsync on: it goes down."""
+
     def impossible(self, ground: Ground) -> str | None:
         """Return why this cannot be done to such a target; ``None`` when it can."""
 
@@ -140,6 +150,7 @@ class Anywhere:
 
     turn: Turn = Turn.MIDDLE
     keyed: bool = False
+    apart: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # some ask for something of it
         """Find nothing in the way."""

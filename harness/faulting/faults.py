@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.faulting.fault import Anywhere, Turn
-from harness.faulting.server_faults import RowsLocked
+from harness.faulting.server_faults import RowsLocked, WentDown
 from harness.faulting.steps import moment
 from harness.model import Cancel, Feature
+from harness.postgres.embedded import Postmaster
 from harness.wire import CUT, CUT_AFTER, PROCEED, Decision, Kind, fail_after, refuse
 
 if TYPE_CHECKING:
@@ -338,6 +339,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Terminated(),
     RowsLocked(),
+    WentDown(name="Postgres crashed", how=Postmaster.crash, words="Postgres crashed and recovered before {}"),
+    WentDown(name="Postgres restarted", how=Postmaster.shut_down, words="Postgres was restarted before {}"),
     Gone(),
     Killed(),
     ProcessKilled(),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Running,
         Scenario,
     )
+    from harness.postgres.embedded import Postmaster
     from harness.wire import Decision
 
 T = TypeVar("T")
@@ -76,6 +77,8 @@ class Theatre:
     watch: Watch
     database: str
     """URL of the database itself."""
+    postmaster: Postmaster | None = None
+    """Its server, where that is ours alone and may go down."""
     background: set[str] = field(default_factory=set)
     dead: list[Request] = field(default_factory=list)
     """Requests whose server died: they hang until nothing is judged any more."""
@@ -211,6 +214,7 @@ class _Run:
             later=lambda work, end: self._later(request, work, end),
             done=lambda: not request.held and self.saboteur.running.get(step.session) is not step,
             distrust=self._distrust,
+            fall=self._fall,
             restart=self._restart,
         )
         return await self.theatre.faults[injection.fault].fire(situation)
@@ -229,6 +233,15 @@ class _Run:
 
     def _trust(self) -> None:
         self._distrusted -= 1
+
+    async def _fall(self, how: Callable[[Postmaster], Awaitable[None]]) -> None:
+        theatre = self.theatre
+        postmaster = theatre.postmaster
+        assert postmaster is not None  # noqa: S101  # such a fault is fired where there is one
+        await how(postmaster)
+        await postmaster.come_back()
+        await theatre.watch.connect_anew(theatre.database)
+        theatre.stage.forget_all()
 
     async def _restart(self) -> None:
         stage = self.theatre.stage

@@ -56,6 +56,7 @@ async def replay_faults(
                 failure.isolation,
                 _TIMEOUT,
                 tls,
+                lambda url: install(target, url),
             ) as house,
         ):
             return [await replay(house, failure) for _ in range(times)]
@@ -126,6 +127,6 @@ async def _everywhere(house: House, failure: Failure, difference: str) -> Replay
 
 async def _settled(house: House, failure: Failure, injections: tuple[Injection, ...]) -> Performance:
     """Run the scenario with these faults, and give the target time to make good what they broke."""
-    theatre = await house.theatre()
+    theatre = await house.theatre(injections)
     performance = await theatre.perform(failure.scenario, injections)
     return await Patient().settled(theatre, performance, failure.laws[:1])

@@ -7,15 +7,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.faulting.fault import Turn
+from harness.faulting.fault import Anywhere, Turn
+from harness.faulting.steps import moment
 from harness.postgres import connect
-from harness.wire import PROCEED
+from harness.wire import CUT, PROCEED
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import asyncpg
 
     from harness.faulting.fault import Ground, Situation
     from harness.faulting.steps import SeenStep
+    from harness.postgres.embedded import Postmaster
     from harness.wire import Decision
 
 _LOCKED_FOR = 1.0
@@ -36,16 +40,11 @@ _LOCK = "SELECT count(*) FROM (SELECT FROM {} FOR UPDATE SKIP LOCKED) AS locked"
 
 
 @dataclass(frozen=True, slots=True)
-class RowsLocked:
+class RowsLocked(Anywhere):
     """Somebody who buys nothing holds row locks on everything there is for a while: a report, a repair."""
 
     name: str = "rows locked"
     turn: Turn = Turn.LAST
-    keyed: bool = False
-
-    def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # anybody may lock rows
-        """Find nothing in the way."""
-        return None
 
     def applies(self, step: SeenStep) -> bool:
         """Need a statement that may have to wait: others only read what was committed."""
@@ -66,6 +65,37 @@ class RowsLocked:
 
         situation.later(_hold(situation, stranger), leave)
         return PROCEED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WentDown(Anywhere):
+    """Postgres goes down at this step and comes back on the same address, with what was committed."""
+
+    name: str
+    how: Callable[[Postmaster], Awaitable[None]]
+    words: str
+    """With ``{}`` for the step."""
+    turn: Turn = Turn.LAST
+    apart: bool = True
+
+    def impossible(self, ground: Ground) -> str | None:
+        """Need a server that is nobody else's."""
+        if ground.own_server:
+            return None
+        return "Postgres crashed and restarted: there is no embedded server for it here, or it was left out"
+
+    def applies(self, step: SeenStep) -> bool:
+        """Need something that may be lost: before a mere read nothing is on its way."""
+        return step.commits or step.in_transaction or step.writes or step.calls
+
+    def tell(self, step: str, *, commits: bool) -> str:
+        """See :class:`~harness.faulting.fault.Fault`."""
+        return self.words.format(moment(step, commits=commits))
+
+    async def fire(self, situation: Situation) -> Decision:
+        """Go down and come back: what stood at the step never happens."""
+        await situation.fall(self.how)
+        return CUT
 
 
 async def _stranger(database: str) -> asyncpg.Connection:

@@ -40,10 +40,10 @@ async def make_failure(
     :param until: the moment of the monotonic clock, in seconds, from which it is taken as it is.
     """
     broken = await _smaller(house, broken, law, until)
-    failure = failure_of(await house.theatre(), broken, law=law, target=target, isolation=isolation)
+    failure = failure_of(await house.theatre(broken.injections), broken, law=law, target=target, isolation=isolation)
     replayed = reproduced = 0
     while replayed < REPLAYS and (replayed == 0 or time.monotonic() < until):
-        theatre = await house.theatre()
+        theatre = await house.theatre(broken.injections)
         performance = await theatre.perform(broken.scenario, broken.injections)
         replayed += 1
         reproduced += bool(breaks(performance, broken.injections, law))
@@ -104,7 +104,7 @@ async def _smaller(house: House, broken: Broken, law: str, until: float) -> Brok
         for scenario, injections in _candidates(broken):
             if time.monotonic() > until:
                 return broken
-            theatre = await house.theatre()
+            theatre = await house.theatre(injections)
             performance = await theatre.perform(scenario, injections)
             if breaks(performance, injections, law):
                 broken, progress = Broken(scenario, injections, performance), True

@@ -30,6 +30,11 @@ class Watch:
     monitor: Monitor
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    async def connect_anew(self, database: str) -> None:
+        """Go on on another connection, when Postgres was gone for a while."""
+        async with self._turn:
+            await self.monitor.connect_anew(database)
+
     async def blocked(self, pid: int, others: Sequence[int]) -> bool:
         """Say whether a session waits for one of the others."""
         async with self._turn:

@@ -83,6 +83,7 @@ class RunningShop:
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> ShopSale:
         """Insert the ticket types under fresh ids."""
+        await self._connected()
         events = {
             event: await self._db.fetchval("SELECT nextval('event_ids')")
             for event in dict.fromkeys(ticket.event for ticket in tickets)
@@ -100,8 +101,18 @@ class RunningShop:
             made[ticket.name] = Ticket(identity, events[ticket.event])
         return ShopSale(made)
 
+    async def _connected(self) -> None:
+        """Connect anew where Postgres was gone for a while."""
+        if self._db.is_closed():
+            self._db = await connect(self.database)
+
+    def leave(self) -> None:
+        """Drop the connection."""
+        self._db.terminate()
+
     async def books(self, sale: ShopSale) -> Books:
         """Read numbers and rows in one statement, so in one snapshot."""
+        await self._connected()
         rows = await self._db.fetch(_books_query(self.shop), [ticket.id for ticket in sale.tickets.values()])
         stock = {
             row["name"]: Stock(

@@ -135,11 +135,11 @@ class Shop(ABC):
     async def start(self, database: str, folder: Path) -> AsyncIterator[RunningShop]:  # noqa: ARG002  # writes no log
         """Open the connection that puts stock on sale and reads the books."""
         async with self.equipped(database) as shop:
-            db = await connect(database)
+            running = RunningShop(shop, database, await connect(database))
             try:
-                yield RunningShop(shop, database, db)
+                yield running
             finally:
-                db.terminate()
+                running.leave()
 
     @contextlib.asynccontextmanager
     async def equipped(self, database: str) -> AsyncIterator[Shop]:  # noqa: ARG002  # most need nothing

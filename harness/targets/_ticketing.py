@@ -80,12 +80,14 @@ class Sale:
 
 @dataclass(slots=True)
 class TicketingBooks:
-    """A connection of ours beside the target's own."""
+    """A connection of ours beside the target's own, made anew when Postgres was gone for a while."""
 
+    _database: str
     _db: asyncpg.Connection
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> Sale:
         """Put this stock on sale under fresh ids."""
+        await self._connected()
         async with self._db.transaction():
             events = {
                 name: (await create_event(self._db, name)).id
@@ -110,6 +112,7 @@ class TicketingBooks:
 
     async def books(self, sale: Sale) -> Books:
         """Read the counters, the function's own count and the rows, all of one moment."""
+        await self._connected()
         rows = await self._db.fetch(_BOOKS, list(sale.events.values()))
         names = sale.ticket_ids()
         stock: dict[str, Stock] = {}
@@ -149,6 +152,14 @@ class TicketingBooks:
             refunds=tuple(refunds),
         )
 
+    async def _connected(self) -> None:
+        if self._db.is_closed():
+            self._db = await connect(self._database)
+
+    def leave(self) -> None:
+        """Drop the connection."""
+        self._db.terminate()
+
 
 async def run_out(connection: asyncpg.Connection, ticket_id: str, person: str) -> None:
     """Move the time of what is held for a person into the past, as if they had waited so long."""
@@ -167,8 +178,8 @@ async def install(database: str) -> None:
 @contextlib.asynccontextmanager
 async def ticketing_books(database: str) -> AsyncIterator[TicketingBooks]:
     """Connect for the length of a block."""
-    db = await connect(database)
+    books = TicketingBooks(database, await connect(database))
     try:
-        yield TicketingBooks(db)
+        yield books
     finally:
-        db.terminate()
+        books.leave()

@@ -110,6 +110,7 @@ class RunningSql:
 
     async def connect(self, name: str) -> SqlClient:  # noqa: ARG002  # one session is like another
         """Return a client whose statements are prepared."""
+        await self._listener.listen()
         client = SqlClient(await connect(self.database), self._listener)
         await client.warm()
         return client
@@ -131,12 +132,18 @@ class RunningSql:
 class Listener:
     """Hears the notices, and remembers the last one of each ticket."""
 
+    _database: str
+    _db: asyncpg.Connection | None = None
     _last: dict[str, int] = field(default_factory=dict)
     """What is available by the ticket's id, as told last."""
     _marks: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
-    async def listen(self, db: asyncpg.Connection) -> None:
-        """Begin, on a connection that does nothing else."""
+    async def listen(self) -> None:
+        """Begin, on a connection that does nothing else; again, if Postgres was gone meanwhile."""
+        if self._db is not None and not self._db.is_closed():
+            return
+        self._last.clear()
+        db = self._db = await connect(self._database)
         await db.add_listener(CHANNEL, self._hear_notice)
         await db.add_listener(_MARKS, self._hear_mark)
 
@@ -156,6 +163,11 @@ class Listener:
             del self._marks[mark]
         return self._last.get(ticket_id, available)
 
+    def leave(self) -> None:
+        """Listen no longer."""
+        if self._db is not None:
+            self._db.terminate()
+
     def _hear_notice(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         notice = read_notice(str(payload))
         self._last[notice.ticket_id] = notice.available
@@ -169,13 +181,12 @@ class Listener:
 @contextlib.asynccontextmanager
 async def _listening(database: str) -> AsyncIterator[Listener]:
     """Listen for the length of a block."""
-    db = await connect(database)
+    listener = Listener(database)
     try:
-        listener = Listener()
-        await listener.listen(db)
+        await listener.listen()
         yield listener
     finally:
-        db.terminate()
+        listener.leave()
 
 
 @dataclass(slots=True)

@@ -64,7 +64,14 @@ async def house_of(server: Server, target: Target, folder: Path) -> AsyncIterato
     template = await server.create_template(lambda url: install(target, url), label="faults")
     async with (
         server.clone(template, "faults") as url,
-        House(url, lambda url: started(target, url, folder), ground_of(target), None, 10.0) as house,
+        House(
+            url,
+            lambda url: started(target, url, folder),
+            ground_of(target),
+            None,
+            10.0,
+            install=lambda url: install(target, url),
+        ) as house,
     ):
         yield house
 
