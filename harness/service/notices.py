@@ -93,6 +93,8 @@ class Notices:
         self._mark_channel = f"oversell_mark_{secrets.token_hex(8)}"
         self._marks: dict[str, asyncio.Future[None]] = {}
         """By payload: the marks that are under way."""
+        self._complete = asyncio.Event()
+        """Everything that is watched was read since the present connection began to listen."""
         self._garbled = False
         self._failing = False
         self.tried = asyncio.Event()
@@ -136,6 +138,8 @@ class Notices:
                 async with borrowed(pool, self._settings) as connection:
                     await connection.execute(_MARK, self._mark_channel, mark, event)
                 await self._marks[mark]
+                # It may have come over a new connection, and before what the last one missed was read.
+                await self._complete.wait()
         finally:
             del self._marks[mark]
 
@@ -147,6 +151,7 @@ class Notices:
                 async with self._listening() as connection:
                     # Whether or not somebody watches: it shows that the connection is good for something.
                     await self._read(connection)
+                    self._complete.set()
                     self._failing, pause = False, _FIRST_PAUSE
                     self.tried.set()
                     while True:
@@ -177,6 +182,7 @@ class Notices:
             yield connection
         finally:
             connection.terminate()
+            self._complete.clear()
             for event in self._events.values():
                 event.read = False
                 event.tickets.clear()
