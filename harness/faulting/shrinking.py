@@ -13,9 +13,10 @@ from harness.laws import judge
 from harness.model import Failure, Phase, Program, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from harness.faulting.performing import Performance, Theatre
+    from harness.faulting.fault import Fault
+    from harness.faulting.performing import Performance
     from harness.faulting.theatre import House
     from harness.model import Injection, Scenario, Violation
 
@@ -40,7 +41,7 @@ async def make_failure(
     :param until: the moment of the monotonic clock, in seconds, from which it is taken as it is.
     """
     broken = await _smaller(house, broken, law, until)
-    failure = failure_of(await house.theatre(broken.injections), broken, law=law, target=target, isolation=isolation)
+    failure = failure_of(house.faults, broken, law=law, target=target, isolation=isolation)
     replayed = reproduced = 0
     while replayed < REPLAYS and (replayed == 0 or time.monotonic() < until):
         theatre = await house.theatre(broken.injections)
@@ -57,7 +58,9 @@ def breaks(performance: Performance, injections: tuple[Injection, ...], law: str
     return judge(performance.evidence, [law]).violations
 
 
-def failure_of(theatre: Theatre, broken: Broken, *, law: str, target: str, isolation: str | None) -> Failure:
+def failure_of(
+    faults: Mapping[str, Fault], broken: Broken, *, law: str, target: str, isolation: str | None
+) -> Failure:
     """Return a run in which faults broke a law as a failure to keep, not yet run again."""
     evidence = broken.performance.evidence
     first, laws = violation_of(evidence, law)
@@ -71,7 +74,7 @@ def failure_of(theatre: Theatre, broken: Broken, *, law: str, target: str, isola
         choices=(),
         steps=steps_of(broken.performance, phase),
         laws=laws,
-        message=f"{told(broken.injections, broken.scenario, theatre.faults)}: {first.message}",
+        message=f"{told(broken.injections, broken.scenario, faults)}: {first.message}",
         replayed=0,
         reproduced=0,
         preemptions=0,

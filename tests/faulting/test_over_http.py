@@ -103,7 +103,7 @@ async def test_the_process_is_killed_and_started_again(
     assert owners(performance) == [*bought, "buyer-2"]
     after = performance.evidence.afterwards
     assert after is not None
-    assert (after.left_open, after.unanswered, performance.spent) == ((), (), False)
+    assert (after.left_open, after.unanswered, theatre.spent) == ((), (), False)
     assert [call.outcome for call in after.probes] == [Outcome.ACCEPTED]
 
 
