@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.driving.guard import install
-from harness.errors import TargetFailedError
+from harness.errors import TargetFailedError, UsageError
 from harness.exploring.stage import no_stage
 from harness.faulting.enumeration import Clean, cells, followers, reasons, rows
+from harness.faulting.fault import Place
 from harness.faulting.judging import patient_with
 from harness.faulting.shrinking import Broken, make_failure
 from harness.faulting.telling import told
@@ -42,8 +43,14 @@ _AT_LEAST = 0.5
 """Seconds for breaking something, however long it took to begin."""
 _SHARE, _MOST_SMALL = 0.05, 8
 """The share of the time that is set aside for each of so many findings."""
-_APART = 3.0
-"""Seconds that must be left for bringing up a server of our own, and for taking it down once."""
+_TAKES = {Place.HERE: 0.0, Place.OWN_SERVER: 3.0, Place.POOLED: 1.0}
+"""Seconds that must be left: for bringing up a server of our own, and for taking it down once; for bringing
+up a pooler and running everything whole behind it."""
+_AFTER = {
+    Place.OWN_SERVER: "after Postgres was gone for a moment,",
+    Place.POOLED: "pooled: behind a pooler",
+}
+"""What is said before what a target failed with there."""
 _PLAINEST = ("no_oversell", "one_per_person", "no_leak", "answers_again")
 """Of several laws broken in one run, the one that says best what it costs."""
 _SECONDS = ("cut before", "answer lost", "answer replaced", "killed")
@@ -102,6 +109,8 @@ class _Table:
     pairs: int = 0
     pairs_left: int = 0
     begun: float = field(default_factory=time.monotonic)
+    _pooled_works: bool | None = None
+    """The target runs through a pooler; ``None`` while that is not known."""
     _following: list[tuple[Injection, Injection]] = field(default_factory=list)
 
     async def fill(self) -> None:
@@ -132,7 +141,7 @@ class _Table:
         return time.monotonic() > self.until - reserve or self.trial.is_over
 
     def _has_time_for(self, injection: Injection, theatre: Theatre) -> bool:
-        return not theatre.faults[injection.fault].apart or time.monotonic() < self.until - _APART
+        return time.monotonic() < self.until - _TAKES[theatre.faults[injection.fault].place]
 
     async def _clean(self) -> Clean | None:
         """Return the runs in which nothing is broken; ``None`` when there is no use in going on."""
@@ -161,17 +170,20 @@ class _Table:
 
     async def _break(self, injections: tuple[Injection, ...]) -> Mark:
         """Run the scenario with these faults in it, and return what that came to."""
-        theatre = await self.house.theatre(injections)
+        place = self.house.place_of(injections)
         try:
+            if place is Place.POOLED and not await self._works_through_a_pooler(injections):
+                return Mark.NOT_JUDGED
+            theatre = await self.house.theatre(injections)
             performance = await theatre.perform(self.trial.scenario, injections)
             mark = await self._judged(theatre, injections, performance)
-        except TargetFailedError as error:
-            if theatre.postmaster is None:
+        except (TargetFailedError, UsageError) as error:
+            if place is Place.HERE or (place is Place.OWN_SERVER and isinstance(error, UsageError)):
                 raise
-            await self.house.close(theatre)
-            self.unjudged[f"after Postgres was gone for a moment, {error}"] = None
+            await self.house.close(place)
+            self.unjudged[f"{_AFTER[place]} {error}"] = None
             return Mark.NOT_JUDGED
-        if len(injections) == 1 and mark is Mark.HELD and theatre.postmaster is None:
+        if len(injections) == 1 and mark is Mark.HELD and place is Place.HERE:
             seconds = [theatre.faults[name] for name in _SECONDS]
             possible = [fault for fault in seconds if fault.impossible(theatre.ground) is None]
             self._following += [
@@ -190,12 +202,39 @@ class _Table:
             return Mark.NOT_JUDGED
         performance = await self.patient.settled(theatre, performance, tally.laws)
         evidence = performance.evidence
+        if theatre.pooling is not None and (why := self._fails(performance)):
+            self.unjudged[why] = None
+            return Mark.NOT_JUDGED
         if not tally.add_broken(evidence, told(injections, scenario, theatre.faults)):
             return Mark.HELD
         broken = [violation.law for violation in tally.judge(evidence).violations]
         plainest = min(broken, key=lambda law: _PLAINEST.index(law) if law in _PLAINEST else len(_PLAINEST))
         self._found(plainest, Broken(scenario, injections, performance))
         return Mark.VIOLATED
+
+    async def _works_through_a_pooler(self, injections: tuple[Injection, ...]) -> bool:
+        """Say whether the scenario runs whole behind a pooler, and once more in other sessions."""
+        if self._pooled_works is None:
+            self._pooled_works = False
+            theatre = await self.house.theatre(injections)
+            for _ in range(2):
+                performance = await theatre.perform(self.trial.scenario)
+                if why := performance.unjudged or self._fails(performance):
+                    self.unjudged[why] = None
+                    return False
+            self._pooled_works = True
+        return self._pooled_works
+
+    def _fails(self, performance: Performance) -> str | None:
+        """Return why a run behind a pooler says nothing: no connection broke, and somebody failed."""
+        violations = self.trial.tally.judge(performance.evidence).violations
+        if violations:
+            whole = not performance.fired
+            return f"pooled: with nothing broken behind a pooler, {violations[0].message}" if whole else None
+        unknown = [call for call in performance.evidence.history if call.outcome is Outcome.UNKNOWN]
+        if not unknown:
+            return None
+        return f"pooled: behind a pooler {unknown[0].client} had no usable answer: {unknown[0].answer.detail}"
 
     def _found(self, law: str, broken: Broken) -> None:
         """Count a finding; the first of its kind is kept."""

@@ -316,6 +316,7 @@ async def stage(
     isolation: str | None,
     timeout: float,
     tls: bool = False,
+    through: Callable[[str], AbstractAsyncContextManager[str]] = contextlib.nullcontext,
 ) -> AsyncIterator[Stage]:
     """Start a target behind a proxy for the length of a block.
 
@@ -323,11 +324,13 @@ async def stage(
     :param start: starts it on a URL.
     :param isolation: default isolation level of its sessions, or the server's own.
     :param tls: serve encrypted connections, with a self-made certificate, where they are asked for.
+    :param through: stands between the target and the proxy: makes of the proxy's URL the target's.
     """
     async with (
         monitoring(database) as monitor,
         Proxy(address_of(database), isolation=isolation, tls=tls) as proxy,
-        start(proxy.url(database)) as running,
+        through(proxy.url(database)) as url,
+        start(url) as running,
     ):
         made = Stage(running, proxy, monitor, timeout)
         try:

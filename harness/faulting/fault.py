@@ -35,6 +35,10 @@ class Ground:
     """Its clients can send an idempotency key."""
     own_server: bool = False
     """There can be a Postgres of the engine's own, to go down and come back."""
+    pooler: bool = False
+    """There is a PgBouncer to be put before Postgres."""
+    through_pooler: str = ""
+    """What the target's driver is told there, as parameters of its URL: ``statement_cache_size=0``."""
     process: bool = False
     """It gives us its process to kill and to stop; known once it runs."""
 
@@ -70,7 +74,10 @@ class Situation:
     called."""
     fall: Callable[[Callable[[Postmaster], Awaitable[None]]], Awaitable[None]]
     """Have Postgres go down in this way and come back; every connection is made anew. For faults that are
-    :attr:`Fault.apart`."""
+    :attr:`Place.OWN_SERVER`."""
+    elsewhere: Callable[[], Awaitable[None]]
+    """Have the request go on in another session of Postgres than it was in. For faults that are
+    :attr:`Place.POOLED`."""
     restart: Callable[[], Awaitable[None]]
     """Kill the target's process and start it again; every client connects anew."""
 
@@ -108,6 +115,19 @@ class Turn(IntEnum):
     """At every step once everything else was fired: it costs much."""
 
 
+class Place(IntEnum):
+    """On which stage a fault is fired."""
+
+    HERE = auto()
+    """On the database given."""
+    OWN_SERVER = auto()
+    """On a Postgres of the engine's own, with fsync on: it goes down."""
+    POOLED = auto()
+    """On the database given, behind a pooler. What is fired there is fired before its step leaves the
+    target: the situation's step has session and backend of the one before, or none, and what is decided is
+    that it goes on."""
+
+
 class Fault(Protocol):
     """Something that breaks."""
 
@@ -124,8 +144,8 @@ class Fault(Protocol):
         """The request is sent with an idempotency key, and its repeats with the same."""
 
     @property
-    def apart(self) -> bool:
-        """It takes a Postgres of the engine's own, with fsync on: it goes down."""
+    def place(self) -> Place:
+        """On which stage it is fired."""
 
     def impossible(self, ground: Ground) -> str | None:
         """Return why this cannot be done to such a target; ``None`` when it can."""
@@ -150,7 +170,7 @@ class Anywhere:
 
     turn: Turn = Turn.MIDDLE
     keyed: bool = False
-    apart: bool = False
+    place: Place = Place.HERE
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # some ask for something of it
         """Find nothing in the way."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.faulting.fault import Anywhere, Turn
-from harness.faulting.server_faults import RowsLocked, WentDown
+from harness.faulting.server_faults import Pooled, RowsLocked, WentDown
 from harness.faulting.steps import moment
 from harness.model import Cancel, Feature
 from harness.postgres.embedded import Postmaster
@@ -341,6 +341,7 @@ FAULTS: tuple[Fault, ...] = (
     RowsLocked(),
     WentDown(name="Postgres crashed", how=Postmaster.crash, words="Postgres crashed and recovered before {}"),
     WentDown(name="Postgres restarted", how=Postmaster.shut_down, words="Postgres was restarted before {}"),
+    Pooled(),
     Gone(),
     Killed(),
     ProcessKilled(),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.exploring.stage import Stage
     from harness.faulting.fault import Fault, Ground
+    from harness.faulting.pooling import Pooling
     from harness.faulting.steps import SeenStep
     from harness.faulting.watch import Watch
     from harness.model import (
@@ -79,6 +80,8 @@ class Theatre:
     """URL of the database itself."""
     postmaster: Postmaster | None = None
     """Its server, where that is ours alone and may go down."""
+    pooling: Pooling | None = None
+    """What stands between it and the proxy, where something does."""
     background: set[str] = field(default_factory=set)
     dead: list[Request] = field(default_factory=list)
     """Requests whose server died: they hang until nothing is judged any more."""
@@ -105,6 +108,7 @@ class Theatre:
         async with self.stage.proxy.controlled(run.saboteur):
             await run.all_phases()
             evidence, spent = await settle(self, scenario, sale, run.recorder, faulty=bool(injections))
+        unjudged = run.unjudged or await self._renew()
         self.spent = spent or bool(run.unanswered)
         self.dead += [request for request in run.dead if request.task is not None]
         if evidence.afterwards is not None:
@@ -115,8 +119,16 @@ class Theatre:
             evidence=evidence,
             sale=sale,
             fired=tuple(run.saboteur.fired),
-            unjudged=run.unjudged,
+            unjudged=unjudged,
         )
+
+    async def _renew(self) -> str:
+        """Have a pooler use other sessions from now on, and return why a run in these says nothing."""
+        if self.pooling is None:
+            return ""
+        unprepared = self.pooling.gate.unprepared
+        await self.pooling.renew(self.watch, [session.pid for session in self.stage.proxy.sessions])
+        return self.pooling.no_prepared_statements if unprepared else ""
 
     async def bury(self) -> None:
         """Let those who died clean up after themselves, now that nobody looks any more."""
@@ -142,6 +154,7 @@ class Theatre:
             self.background,
             learns=learns,
             looks=looks,
+            pooling=self.pooling,
         )
         made.know(self.stage.proxy.sessions)
         return made
@@ -215,6 +228,7 @@ class _Run:
             done=lambda: not request.held and self.saboteur.running.get(step.session) is not step,
             distrust=self._distrust,
             fall=self._fall,
+            elsewhere=self._elsewhere,
             restart=self._restart,
         )
         return await self.theatre.faults[injection.fault].fire(situation)
@@ -242,6 +256,10 @@ class _Run:
         await postmaster.come_back()
         await theatre.watch.connect_anew(theatre.database)
         theatre.stage.forget_all()
+
+    async def _elsewhere(self) -> None:
+        assert self.theatre.pooling is not None  # noqa: S101  # such a fault is fired where there is one
+        await self.theatre.pooling.take()
 
     async def _restart(self) -> None:
         stage = self.theatre.stage
@@ -345,8 +363,8 @@ class _Run:
         if self.keyed:
             key = self._keys.setdefault(replace(identity, attempt=0), uuid4().hex)
             client.use_key(key)  # type: ignore[attr-defined]  # such a fault is for targets whose clients can
-        self.saboteur.requests.append(request)
         self._clients[request] = place, client
+        self.saboteur.begun(request)
         gate, begun = OpenGate(), time.monotonic_ns()
         request.task = asyncio.create_task(ask(Mortal(client, request), self.sale, operation, gate))
         answer = await self._answer(request, request.task)
@@ -354,7 +372,7 @@ class _Run:
         if self.keyed:
             client.use_key(None)  # type: ignore[attr-defined]  # as above
         await self._after(place, request, client)
-        self.saboteur.requests.remove(request)
+        await self.saboteur.ended(request)
         return request, self.recorder.calls[-1]
 
     async def _answer(self, request: Request, task: asyncio.Task[Answer]) -> Answer:

@@ -4,21 +4,28 @@ Requests run one after another, so what arrives while one is under way belongs t
 connection carries it. Where a fault lets others run while one stands still, a session that has served
 somebody who is still under way is taken to be theirs. What arrives while nobody is under way is the
 application's own.
+
+Behind a pooler sessions are nobody's: one is a request's for as long as its transaction lasts. What begins is
+that of the last request that does not stand still. A fault is fired there before its step leaves the target,
+when the one before it is over: see :mod:`harness.faulting.pooling`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.faulting.steps import shape_of, step_of
-from harness.wire import CUT, PROCEED, Action
+from harness.faulting.pooling import BEGIN, ROLLBACK
+from harness.faulting.steps import SeenStep, shape_of, step_of
+from harness.wire import CUT, PROCEED, Action, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from harness.faulting.steps import Request, RequestId, SeenStep
+    from harness.faulting.pooling import Pooling
+    from harness.faulting.steps import Request, RequestId
     from harness.faulting.watch import Watch
     from harness.model import Injection
     from harness.wire import Decision, Result, SessionInfo, Statement
@@ -42,6 +49,8 @@ class Saboteur:
     """How many things of our own are going on: reading the books, connecting. What arrives then is that."""
     looks: bool = False
     """It is worth while to see which steps write."""
+    pooling: Pooling | None = None
+    """Sessions are a pooler's."""
     requests: list[Request] = field(default_factory=list)
     """Those under way, the last one begun last."""
     steps: list[tuple[Request, SeenStep]] = field(default_factory=list)
@@ -54,6 +63,14 @@ class Saboteur:
     broken: set[int] = field(default_factory=set)
     """Backends whose connection a fault broke."""
     _homes: dict[int, Request] = field(default_factory=dict)
+    _inside: set[int] = field(default_factory=set)
+    """Sessions in a transaction of which there was a step."""
+    _strangers: set[int] = field(default_factory=set)
+    """Sessions that a stranger is in."""
+    _watched: Request | None = None
+    """Whose next statement may be kept from the pooler."""
+    _moving: bool = False
+    """That request goes from session to session, until its step has come."""
     _written: dict[int, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, SeenStep] = field(default_factory=dict)
     """By session: its step before this one."""
@@ -73,6 +90,7 @@ class Saboteur:
         self.pids.pop(session.id, None)
         self.running.pop(session.id, None)
         self._homes.pop(session.id, None)
+        self._inside.discard(session.id)
 
     async def before_execute(self, statement: Statement) -> Decision:
         """See :class:`harness.wire.Controller`."""
@@ -91,6 +109,25 @@ class Saboteur:
     def finished(self, statement: Statement, result: Result) -> None:
         """See :class:`harness.wire.Controller`."""
         self.executed(statement, result)
+        if statement.sql == BEGIN:
+            self._strangers.add(statement.session)
+        if result.status != "I":
+            return
+        self._strangers.discard(statement.session)
+        self._inside.discard(statement.session)
+        if self.pooling is not None:
+            self._session_is_free(statement.session)
+
+    def begun(self, request: Request) -> None:
+        """Take note of a request that is about to be sent."""
+        self.requests.append(request)
+        self._about_to_go_on(request)
+
+    async def ended(self, request: Request) -> None:
+        """Take note that nothing more is to be expected of a request."""
+        self.requests.remove(request)
+        if self._watched is request:
+            await self._stay()
 
     async def _reached(self, statement: Statement, *, commits: bool) -> Decision:
         request = self._whose(statement, commits=commits)
@@ -100,8 +137,13 @@ class Saboteur:
             return CUT  # Another connection of somebody who has died.
         self._homes[statement.session] = request
         step = step_of(
-            statement, number=len(request.steps) + 1, pid=self.pids[statement.session], commits=commits
+            statement,
+            number=len(request.steps) + 1,
+            pid=self.pids[statement.session],
+            commits=commits,
+            begins=not commits and statement.session not in self._inside,
         )
+        self._inside.add(statement.session)
         request.steps.append(step)
         self.steps.append((request, step))
         if self.looks:
@@ -115,7 +157,7 @@ class Saboteur:
         home = self._homes.get(statement.session)
         if home in self.requests and (commits or statement.in_transaction):
             return home
-        if self.ours:
+        if self.ours or statement.sql in (BEGIN, ROLLBACK):
             return None
         shape = shape_of(statement.sql)
         if not self.requests:
@@ -124,7 +166,10 @@ class Saboteur:
             return None
         if shape in self.background:
             return None
-        return home if home in self.requests else self.requests[-1]
+        if home in self.requests:
+            return home
+        awake = [request for request in self.requests if not request.held]
+        return (awake or self.requests)[-1] if self.pooling is not None else self.requests[-1]
 
     async def _decision(self, request: Request, step: SeenStep) -> Decision:
         injection = self.plan.get((request.id, step.number))
@@ -132,6 +177,9 @@ class Saboteur:
             return PROCEED
         if (injection.shape, injection.commits) != (step.shape, step.commits):
             return PROCEED  # Something else came, and the fault does not fire.
+        if self.pooling is not None:
+            await self._has_moved(injection, request)
+            return PROCEED
         # In a task of its own: when the session ends meanwhile the proxy asks no more, and the fault goes on.
         request.held = request.broken = True
         request.firing = asyncio.ensure_future(self._fire(injection, request, step))
@@ -147,6 +195,65 @@ class Saboteur:
             request.cut = True
             self.broken.add(step.pid)
         return decision
+
+    # Behind a pooler.
+
+    def _session_is_free(self, session: int) -> None:
+        """Go by what has come to an end: what comes next from the same request may be what is waited for."""
+        request = self._homes.pop(session, None)
+        if self.pooling is not None and self._moving:
+            self.pooling.gate.hold(self.pooling.take)
+        elif request in self.requests:
+            self._about_to_go_on(request)
+
+    def _about_to_go_on(self, request: Request) -> None:
+        injection = self.plan.get((request.id, len(request.steps) + 1))
+        if self.pooling is not None and injection is not None and not request.broken:
+            self._watched = request
+            self.pooling.gate.hold(functools.partial(self._caught, injection, request))
+
+    async def _caught(self, injection: Injection, request: Request) -> None:
+        """Fire a fault while what a request sends is kept from the pooler."""
+        request.held = request.broken = True
+        last = request.steps[-1] if request.steps else None
+        step = SeenStep(
+            number=injection.step,
+            statement=injection.statement,
+            shape=injection.shape,
+            commits=injection.commits,
+            kind=Kind.DATA,
+            in_transaction=False,
+            coarse=False,
+            session=0 if last is None else last.session,
+            pid=0 if last is None else last.pid,
+            begins=True,
+        )
+        request.firing = asyncio.ensure_future(self._fire_before(injection, request, step))
+        await asyncio.shield(request.firing)
+
+    async def _fire_before(self, injection: Injection, request: Request, step: SeenStep) -> Decision:
+        try:
+            return await self.fire(injection, request, step)
+        finally:
+            request.held = False
+            self._moving = True
+
+    async def _has_moved(self, injection: Injection, request: Request) -> None:
+        """Note that the step has come in another session than the one before, and let the strangers go."""
+        assert self.pooling is not None  # noqa: S101  # otherwise nothing moves
+        if self._watched is not request or not self._moving:
+            return  # It had left the target before, together with something else.
+        before = request.steps[-2].session if len(request.steps) > 1 else None
+        if self._strangers and (before is None or before in self._strangers):
+            self.fired.append(injection)
+        await self._stay()
+
+    async def _stay(self) -> None:
+        """Let sessions be handed out as they come."""
+        if self.pooling is not None:
+            self._watched, self._moving = None, False
+            self.pooling.gate.open()
+            await self.pooling.leave()
 
     async def _look(self, step: SeenStep) -> None:
         """See what the session has written by now: then the statement before this one did."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.faulting.fault import Anywhere, Turn
+from harness.faulting.fault import Anywhere, Place, Turn
 from harness.faulting.steps import moment
 from harness.postgres import connect
 from harness.wire import CUT, PROCEED
@@ -76,7 +76,7 @@ class WentDown(Anywhere):
     words: str
     """With ``{}`` for the step."""
     turn: Turn = Turn.LAST
-    apart: bool = True
+    place: Place = Place.OWN_SERVER
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a server that is nobody else's."""
@@ -96,6 +96,35 @@ class WentDown(Anywhere):
         """Go down and come back: what stood at the step never happens."""
         await situation.fall(self.how)
         return CUT
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled(Anywhere):
+    """Behind a pooler others get the session that a request was in, and it goes on in another one."""
+
+    name: str = "pooled"
+    turn: Turn = Turn.LAST
+    place: Place = Place.POOLED
+
+    def impossible(self, ground: Ground) -> str | None:
+        """Need a pooler."""
+        if ground.pooler:
+            return None
+        return f"{self.name}: there is no pgbouncer in PATH or /usr/sbin (apt install pgbouncer)"
+
+    def applies(self, step: SeenStep) -> bool:
+        """Need a moment between two transactions: within one, the pooler keeps the session."""
+        return step.begins
+
+    def tell(self, step: str, *, commits: bool) -> str:  # noqa: ARG002  # never a commit
+        """See :class:`~harness.faulting.fault.Fault`."""
+        return f"a pooler gave its session to others before {step}, and it went on in another one,"
+
+    async def fire(self, situation: Situation) -> Decision:
+        """Let others have the session."""
+        await situation.others(())
+        await situation.elsewhere()
+        return PROCEED
 
 
 async def _stranger(database: str) -> asyncpg.Connection:

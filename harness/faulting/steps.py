@@ -54,6 +54,8 @@ class SeenStep:
     session: int
     """The proxy's number of it."""
     pid: int
+    begins: bool = False
+    """Its transaction begins with it."""
     calls: bool = False
     """It calls a function, which may do anything."""
     writes: bool = False
@@ -123,7 +125,7 @@ def shape_of(sql: str) -> str:
     return without_constants(" ".join(sql.split())[:_LENGTH])
 
 
-def step_of(statement: Statement, *, number: int, pid: int, commits: bool) -> SeenStep:
+def step_of(statement: Statement, *, number: int, pid: int, commits: bool, begins: bool = False) -> SeenStep:
     """Return a statement, or its commit, as a step."""
     text = " ".join(statement.sql.split())
     return SeenStep(
@@ -136,6 +138,7 @@ def step_of(statement: Statement, *, number: int, pid: int, commits: bool) -> Se
         coarse=statement.coarse,
         session=statement.session,
         pid=pid,
+        begins=begins,
         calls=bool(_CALLED.match(text)) or statement.coarse,
         writes=bool(_HEAD.search(text)) or statement.coarse,
         inserts=bool(_INSERTS.search(text)),

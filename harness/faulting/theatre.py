@@ -7,20 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.exploring.stage import stage
-from harness.faulting.fault import Ground
+from harness.faulting.fault import Ground, Place
 from harness.faulting.faults import FAULTS
 from harness.faulting.performing import Theatre, process_of
+from harness.faulting.pooling import pooling, through
 from harness.faulting.watch import Watch
 from harness.postgres import Reaper
 from harness.postgres.embedded import installations, run_postmaster
+from harness.postgres.pooler import find_pooler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Self
 
     from harness.faulting.fault import Fault
+    from harness.faulting.pooling import Pooling
     from harness.model import Injection, Running, Target
     from harness.postgres.embedded import Postmaster
 
@@ -28,12 +31,14 @@ if TYPE_CHECKING:
 def ground_of(target: Target) -> Ground:
     """Return what a target says of itself.
 
-    One that runs in a process of its own has an attribute ``own_process`` that is true.
+    One that runs in a process of its own has an attribute ``own_process`` that is true; one whose driver
+    wants to be told of a pooler says in ``through_pooler`` with which parameters of the URL.
     """
     return Ground(
         supports=target.supports,
         own_process=bool(getattr(target, "own_process", False)),
         keys=bool(getattr(target, "takes_keys", False)),
+        through_pooler=str(getattr(target, "through_pooler", "")),
     )
 
 
@@ -41,8 +46,8 @@ def ground_of(target: Target) -> Ground:
 class House:
     """Brings up theatres, and another one when the last is spent.
 
-    There are two at most: one on the database given, and one on a server of its own, which is brought up
-    when something is to be fired that takes Postgres down.
+    There is one for each :class:`~harness.faulting.fault.Place` at most. Another than the first is brought up
+    when something is to be fired there.
     """
 
     database: str
@@ -54,9 +59,8 @@ class House:
     install: Callable[[str], Awaitable[None]] | None = None
     """Loads the target's schema into an empty database; without it there is no server of its own."""
     faults: Mapping[str, Fault] = field(default_factory=lambda: {fault.name: fault for fault in FAULTS})
-    _stacks: dict[bool, contextlib.AsyncExitStack] = field(default_factory=dict)
-    _theatres: dict[bool, Theatre] = field(default_factory=dict)
-    """By whether it has a server of its own."""
+    _stacks: dict[Place, contextlib.AsyncExitStack] = field(default_factory=dict)
+    _theatres: dict[Place, Theatre] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,48 +68,59 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for apart in (True, False):
-            await self._close(apart)
+        for place in reversed(Place):
+            await self.close(place)
 
     async def theatre(self, injections: Iterable[Injection] = ()) -> Theatre:
         """Return the theatre in which these faults can be fired, brought up if there is none to be used."""
-        apart = any(self.faults[each.fault].apart for each in injections)
-        if apart in self._theatres and self._theatres[apart].spent:
-            await self._close(apart)
-        if apart not in self._theatres:
-            stack = self._stacks[apart] = contextlib.AsyncExitStack()
+        place = self.place_of(injections)
+        if place in self._theatres and self._theatres[place].spent:
+            await self.close(place)
+        if place not in self._theatres:
+            stack = self._stacks[place] = contextlib.AsyncExitStack()
             try:
-                self._theatres[apart] = await self._bring_up(stack, apart)
+                self._theatres[place] = await self._bring_up(stack, place)
             except BaseException:
-                await self._close(apart)
+                await self.close(place)
                 raise
-        return self._theatres[apart]
+        return self._theatres[place]
 
-    async def close(self, theatre: Theatre) -> None:
-        """Take a theatre down; the next is a new one."""
-        for apart in [apart for apart, each in self._theatres.items() if each is theatre]:
-            await self._close(apart)
+    def place_of(self, injections: Iterable[Injection]) -> Place:
+        """Return where these faults can be fired."""
+        return max((self.faults[each.fault].place for each in injections), default=Place.HERE)
 
-    async def _close(self, apart: bool) -> None:
-        theatre = self._theatres.pop(apart, None)
+    async def close(self, place: Place) -> None:
+        """Take a theatre down, if there is one; the next is a new one."""
+        theatre = self._theatres.pop(place, None)
         if theatre is not None:
             await theatre.bury()
-        stack = self._stacks.pop(apart, None)
+        stack = self._stacks.pop(place, None)
         if stack is not None:
             await stack.aclose()
 
-    async def _bring_up(self, stack: contextlib.AsyncExitStack, apart: bool) -> Theatre:
-        postmaster = await self._server(stack) if apart else None
+    async def _bring_up(self, stack: contextlib.AsyncExitStack, place: Place) -> Theatre:
+        postmaster = await self._server(stack) if place is Place.OWN_SERVER else None
         database = self.database if postmaster is None else postmaster.url
+        pooled = _Pooled(self.ground.through_pooler) if place is Place.POOLED else None
         made = await stack.enter_async_context(
-            stage(database, self.start, isolation=self.isolation, timeout=self.timeout, tls=self.tls)
+            stage(
+                database,
+                self.start,
+                isolation=self.isolation,
+                timeout=self.timeout,
+                tls=self.tls and pooled is None,
+                through=contextlib.nullcontext if pooled is None else pooled.between,
+            )
         )
         ground = replace(
             self.ground,
             process=process_of(made.running) is not None,
             own_server=self.install is not None and bool(installations()),
+            pooler=find_pooler() is not None,
         )
-        theatre = Theatre(made, ground, self.faults, Watch(made.monitor), database, postmaster)
+        watch = Watch(made.monitor)
+        between = None if pooled is None else pooled.pooling
+        theatre = Theatre(made, ground, self.faults, watch, database, postmaster, between)
         await theatre.listen()
         return theatre
 
@@ -116,3 +131,17 @@ class House:
         postmaster = await stack.enter_async_context(run_postmaster(reaper, durable=True))
         await self.install(postmaster.url)
         return postmaster
+
+
+@dataclass(slots=True)
+class _Pooled:
+    """What stands between a target and the proxy, once it does."""
+
+    query: str
+    pooling: Pooling | None = None
+
+    @contextlib.asynccontextmanager
+    async def between(self, url: str) -> AsyncIterator[str]:
+        """Put a pooler before the proxy, and yield the URL that leads through it."""
+        async with pooling(url) as self.pooling:
+            yield through(url, self.pooling.gate, self.query)

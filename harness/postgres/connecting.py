@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from harness.errors import UsageError
-from harness.postgres.urls import SCHEMES, for_asyncpg, redact
+from harness.postgres.urls import SCHEMES, for_asyncpg, options_in, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ async def connect(url: str, *, timeout: float = CONNECT_TIMEOUT, **options: Any)
         raise UsageError(f"{redact(url)!r} is no database URL: it must start with {valid}.")
     try:
         async with asyncio.timeout(timeout):
+            options = options_in(url) | options
             return await asyncpg.connect(for_asyncpg(url), timeout=timeout + 1, **options)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UsageError(f"{redact(url)}: {_explain(error, timeout)}") from error

@@ -42,7 +42,7 @@ START_TIMEOUT = 60.0
 """Seconds initdb and the server have, each, on a machine that may be very busy."""
 
 _SUPERUSER = "postgres"
-_SOCKET_PATH_LIMIT = 100
+SOCKET_PATH_LIMIT = 100
 """Bytes a Unix socket's path may have, on the system that allows the least, with a little to spare."""
 
 _PORT_ATTEMPTS = 5
@@ -140,7 +140,7 @@ class Postmaster:
     async def _end(self, number: signal.Signals) -> None:
         signal_group(self.process.pid, number)
         await _exit_code(self.process, _STOP_TIMEOUT)
-        _stop(self.process, signal.SIGQUIT, self.reaper)
+        stop(self.process, signal.SIGQUIT, self.reaper)
         # It would say that the server is ready before it is.
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
@@ -178,7 +178,7 @@ async def run_postmaster(reaper: Reaper, *, durable: bool) -> AsyncIterator[Post
             yield postmaster
         finally:
             # Immediate shutdown: nobody will ever read this data again.
-            _stop(postmaster.process, signal.SIGQUIT, reaper)
+            stop(postmaster.process, signal.SIGQUIT, reaper)
 
 
 async def _initialise(
@@ -202,14 +202,14 @@ async def _initialise(
         *locale,
         *(("--set", "scram_iterations=1") if installation.major >= 16 else ()),
     ]
-    process = _spawn(command, folder, user, reaper, signal.SIGTERM)
+    process = spawn(command, folder, user, reaper, signal.SIGTERM)
     try:
         code = await _exit_code(process, START_TIMEOUT)
     finally:
-        _stop(process, signal.SIGTERM, reaper)
+        stop(process, signal.SIGTERM, reaper)
         password_file.unlink(missing_ok=True)
     if code != 0:
-        words = _last_words(folder)
+        words = last_words(folder)
         raise UsageError(f"the embedded server could not make its data folder: {words}{_hint(words, user)}")
 
 
@@ -228,22 +228,22 @@ async def _start(
     for _ in range(_PORT_ATTEMPTS if fixed is None else 1):
         with _reserved_port() if fixed is None else _reserved_port(fixed) as port:
             command = [installation.binary("postgres"), *_arguments(folder, port, durable)]
-            process = _spawn(command, folder, user, reaper, signal.SIGQUIT)
+            process = spawn(command, folder, user, reaper, signal.SIGQUIT)
             try:
                 if await _ready(process, folder):
                     return process, port
             except BaseException:
-                _stop(process, signal.SIGQUIT, reaper)
+                stop(process, signal.SIGQUIT, reaper)
                 raise
-        _stop(process, signal.SIGQUIT, reaper)
+        stop(process, signal.SIGQUIT, reaper)
         if "Address already in use" not in _log(folder):
             break
-    raise UsageError(f"the embedded server did not start: {_last_words(folder)}")
+    raise UsageError(f"the embedded server did not start: {last_words(folder)}")
 
 
 def _arguments(folder: Path, port: int, durable: bool) -> Sequence[str]:
     """Return the server's command line."""
-    fits = len(os.fsencode(f"{folder}/.s.PGSQL.65535")) < _SOCKET_PATH_LIMIT
+    fits = len(os.fsencode(f"{folder}/.s.PGSQL.65535")) < SOCKET_PATH_LIMIT
     settings = arguments(
         durable=durable,
         listen_addresses="127.0.0.1",
@@ -265,7 +265,7 @@ def _reserved_port(port: int = 0) -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def _spawn(
+def spawn(
     command: Sequence[str], folder: Path, user: Account | None, reaper: Reaper, stop: signal.Signals
 ) -> subprocess.Popen[bytes]:
     """Start a program of the server in its own session, its words kept in the folder's log."""
@@ -307,7 +307,7 @@ async def _ready(process: subprocess.Popen[bytes], folder: Path) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes], number: signal.Signals, reaper: Reaper) -> None:
+def stop(process: subprocess.Popen[bytes], number: signal.Signals, reaper: Reaper) -> None:
     """Stop a process group and collect it, without awaiting: this runs while being cancelled, too."""
     if process.poll() is None:
         signal_group(process.pid, number)
@@ -331,7 +331,7 @@ def _hint(words: str, user: Account | None) -> str:
     return f" (for root it runs as {user.name}: set TMPDIR to a folder that user can enter)"
 
 
-def _last_words(folder: Path) -> str:
+def last_words(folder: Path) -> str:
     """Return the end of the server's log as one line."""
     lines = [line.strip() for line in _log(folder).splitlines() if line.strip()]
     return " / ".join(lines[-4:]) or "it said nothing"

@@ -11,6 +11,7 @@ HIDDEN = "***"
 _SECRET_PARAMETERS = re.compile(r"([?&](?:password|sslpassword)=)[^&#\s]*", re.IGNORECASE)
 _USER_INFO = re.compile(r"(://[^:@/?#]*:).*@", re.DOTALL)
 _PARAMETER = re.compile(r"\?[A-Za-z_]+=")
+_CACHE = "statement_cache_size"
 _DATABASE_PARAMETERS = frozenset({"dbname", "database"})
 _LIBPQ_ONLY = frozenset(
     {
@@ -62,9 +63,20 @@ def with_database(url: str, database: str) -> str:
 
 
 def for_asyncpg(url: str) -> str:
-    """Return the URL without the parameters that only libpq understands."""
+    """Return the URL without the parameters that only libpq understands, and without our own."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}{_query_without(parts.query, _LIBPQ_ONLY)}"
+    query = _query_without(parts.query, _LIBPQ_ONLY | {_CACHE})
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
+
+
+def options_in(url: str) -> dict[str, int]:
+    """Return what the URL says for asyncpg that asyncpg reads in no URL.
+
+    Behind a pooler in transaction mode statements must not be prepared to be used again, since the next
+    session has none of them: ``?statement_cache_size=0``.
+    """
+    sizes = [value for name, value in parse_qsl(urlsplit(url).query) if name == _CACHE]
+    return {_CACHE: int(sizes[-1])} if sizes else {}
 
 
 def build_url(*, user: str, password: str, host: str, port: int) -> str:

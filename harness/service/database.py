@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from harness.postgres import connect, is_connection_lost
+from harness.postgres import connect, for_asyncpg, is_connection_lost, options_in
 from harness.postgres.server import finish
 from harness.service.errors import BusyError, DatabaseUnreachableError, OutcomeUnknownError
 
@@ -27,11 +27,12 @@ async def open_pool(database: str, settings: Settings) -> AsyncIterator[asyncpg.
     # A first connection of its own turns every way to fail into one clear message.
     await (await connect(database)).close()
     pool = await asyncpg.create_pool(
-        database,
+        for_asyncpg(database),
         min_size=1,
         max_size=settings.pool_size,
         command_timeout=settings.answer_wait,
         reset=_leave,
+        **options_in(database),
         server_settings={
             "application_name": "oversell-service",
             "lock_timeout": f"{settings.lock_wait * 1000:.0f}",

@@ -50,6 +50,8 @@ class Shop(ABC):
             Feature.DISCONNECT,
         }
     )
+    through_pooler: ClassVar[str] = "statement_cache_size=0"
+    """What a URL must say that leads through a pooler."""
     tables: ClassVar[str] = SCHEMA
     constraints: ClassVar[str] = ""
     """SQL that the specimen adds to the shop's schema."""

@@ -88,6 +88,7 @@ class SqlTarget:
     name = "sql"
     supports = frozenset(Feature) - {Feature.QUANTITY, Feature.PROOF}
     ledger = _ticketing.LEDGER
+    through_pooler = "statement_cache_size=0"
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""
