@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.driving.guard import install
-from harness.errors import TargetFailedError, UsageError
+from harness.errors import InconclusiveError, TargetFailedError, UsageError
 from harness.exploring.stage import no_stage
 from harness.faulting.enumeration import Clean, cells, followers, reasons, rows
 from harness.faulting.fault import Place
@@ -171,17 +171,22 @@ class _Table:
     async def _break(self, injections: tuple[Injection, ...]) -> Mark:
         """Run the scenario with these faults in it, and return what that came to."""
         place = self.house.place_of(injections)
+        if place is Place.POOLED and self._pooled_works is False:
+            return Mark.NOT_JUDGED
         try:
             if place is Place.POOLED and not await self._works_through_a_pooler(injections):
                 return Mark.NOT_JUDGED
             theatre = await self.house.theatre(injections)
             performance = await theatre.perform(self.trial.scenario, injections)
             mark = await self._judged(theatre, injections, performance)
-        except (TargetFailedError, UsageError) as error:
-            if place is Place.HERE or (place is Place.OWN_SERVER and isinstance(error, UsageError)):
+        except (InconclusiveError, UsageError) as error:
+            if place is Place.HERE or (
+                place is Place.OWN_SERVER and not isinstance(error, TargetFailedError)
+            ):
                 raise
+            why = self.house.relies_on_prepared(place) or f"{_AFTER[place]} {error}"
             await self.house.close(place)
-            self.unjudged[f"{_AFTER[place]} {error}"] = None
+            self.unjudged[why] = None
             return Mark.NOT_JUDGED
         if len(injections) == 1 and mark is Mark.HELD and place is Place.HERE:
             seconds = [theatre.faults[name] for name in _SECONDS]

@@ -75,9 +75,6 @@ class Situation:
     fall: Callable[[Callable[[Postmaster], Awaitable[None]]], Awaitable[None]]
     """Have Postgres go down in this way and come back; every connection is made anew. For faults that are
     :attr:`Place.OWN_SERVER`."""
-    elsewhere: Callable[[], Awaitable[None]]
-    """Have the request go on in another session of Postgres than it was in. For faults that are
-    :attr:`Place.POOLED`."""
     restart: Callable[[], Awaitable[None]]
     """Kill the target's process and start it again; every client connects anew."""
 
@@ -123,9 +120,8 @@ class Place(IntEnum):
     OWN_SERVER = auto()
     """On a Postgres of the engine's own, with fsync on: it goes down."""
     POOLED = auto()
-    """On the database given, behind a pooler. What is fired there is fired before its step leaves the
-    target: the situation's step has session and backend of the one before, or none, and what is decided is
-    that it goes on."""
+    """On the database given, behind a pooler: the step's transaction came in another session than those
+    before it, which others are given now."""
 
 
 class Fault(Protocol):

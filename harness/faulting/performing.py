@@ -87,6 +87,8 @@ class Theatre:
     """Requests whose server died: they hang until nothing is judged any more."""
     spent: bool = False
     """The target cannot be used again without a new start."""
+    _whole: Performance | None = None
+    """The last run behind a pooler in which nothing was to be fired."""
 
     async def listen(self) -> None:
         """Let nobody do anything for a moment: what arrives is the application's own."""
@@ -101,10 +103,11 @@ class Theatre:
         :param keyed: requests carry an idempotency key; those of a run with a fault about keys always do.
         """
         injections = tuple(injections)
+        moves = await self._moves(scenario, injections) if self.pooling is not None else frozenset()
         sale = await self.stage.running.open_sale(scenario.tickets)
         run = _Run(self, scenario, sale)
         run.keyed = keyed or any(self.faults[each.fault].keyed for each in injections)
-        run.saboteur = self._saboteur(injections, run.fire, looks=not injections)
+        run.saboteur = self._saboteur(injections, run.fire, looks=not injections, moves=moves)
         async with self.stage.proxy.controlled(run.saboteur):
             await run.all_phases()
             evidence, spent = await settle(self, scenario, sale, run.recorder, faulty=bool(injections))
@@ -122,13 +125,28 @@ class Theatre:
             unjudged=unjudged,
         )
 
+    async def _moves(
+        self, scenario: Scenario, injections: tuple[Injection, ...]
+    ) -> frozenset[tuple[RequestId, int]]:
+        """Return with which steps those transactions begin, behind a pooler, in which something is fired."""
+        if not injections:
+            return frozenset()
+        if self._whole is None or self._whole.evidence.scenario != scenario:
+            self._whole = await self.perform(scenario)
+        found: set[tuple[RequestId, int]] = set()
+        for injection in injections:
+            mine = [step for request, step in self._whole.steps if request == request_of(injection)]
+            numbers = [step.number for step in mine if step.begins and step.number <= injection.step]
+            found |= {(request_of(injection), number) for number in numbers[-1:]}
+        return frozenset(found)
+
     async def _renew(self) -> str:
         """Have a pooler use other sessions from now on, and return why a run in these says nothing."""
         if self.pooling is None:
             return ""
-        unprepared = self.pooling.gate.unprepared
+        complaint = self.pooling.complaint
         await self.pooling.renew(self.watch, [session.pid for session in self.stage.proxy.sessions])
-        return self.pooling.no_prepared_statements if unprepared else ""
+        return complaint
 
     async def bury(self) -> None:
         """Let those who died clean up after themselves, now that nobody looks any more."""
@@ -146,6 +164,7 @@ class Theatre:
         *,
         learns: bool = False,
         looks: bool = False,
+        moves: frozenset[tuple[RequestId, int]] = frozenset(),
     ) -> Saboteur:
         made = Saboteur(
             self.watch,
@@ -155,6 +174,7 @@ class Theatre:
             learns=learns,
             looks=looks,
             pooling=self.pooling,
+            moves=moves,
         )
         made.know(self.stage.proxy.sessions)
         return made
@@ -228,7 +248,6 @@ class _Run:
             done=lambda: not request.held and self.saboteur.running.get(step.session) is not step,
             distrust=self._distrust,
             fall=self._fall,
-            elsewhere=self._elsewhere,
             restart=self._restart,
         )
         return await self.theatre.faults[injection.fault].fire(situation)
@@ -256,10 +275,6 @@ class _Run:
         await postmaster.come_back()
         await theatre.watch.connect_anew(theatre.database)
         theatre.stage.forget_all()
-
-    async def _elsewhere(self) -> None:
-        assert self.theatre.pooling is not None  # noqa: S101  # such a fault is fired where there is one
-        await self.theatre.pooling.take()
 
     async def _restart(self) -> None:
         stage = self.theatre.stage

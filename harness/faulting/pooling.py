@@ -16,14 +16,15 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import asyncpg
+
+from harness.errors import InconclusiveError
 from harness.postgres import Reaper, connect
 from harness.postgres.pooler import run_pooler
 from harness.wire import Address, lead_through
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-
-    import asyncpg
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from harness.faulting.watch import Watch
     from harness.postgres.pooler import Pooler
@@ -145,38 +146,43 @@ class Pooling:
     gate: Gate
     pooler: Pooler
     strangers: tuple[asyncpg.Connection, ...]
-
-    @property
-    def no_prepared_statements(self) -> str:
-        """Why nothing can be said of a target that relies on prepared statements."""
-        version = ".".join(map(str, self.pooler.version[:2]))
-        why = "sets none" if self.pooler.keeps_prepared else f"{version} carries none"
-        return (
-            f"pooled: it relies on prepared statements, and PgBouncer {why} over from session to session:"
-            " have its driver prepare none there (see docs/faults.md)"
-        )
-
     _taken: int = 0
     """How many strangers are in a session."""
+
+    @property
+    def complaint(self) -> str:
+        """Why a run says nothing: somebody relied on a prepared statement that a session did not have."""
+        if not self.gate.unprepared:
+            return ""
+        version = ".".join(map(str, self.pooler.version[:2]))
+        kept = "does not have them" if self.pooler.keeps_prepared else f"{version} does not carry over"
+        return (
+            f"pooled: the target relies on prepared statements, which PgBouncer {kept}:"
+            " tell its driver to keep none (through_pooler in docs/faults.md)"
+        )
 
     async def take(self) -> None:
         """Have a stranger take the session that came back last."""
         if self._taken < len(self.strangers):
             stranger = self.strangers[self._taken]
             self._taken += 1
-            await stranger.execute(BEGIN, timeout=_BUSY_FOR)
+            await _say(stranger, BEGIN)
 
     async def leave(self) -> None:
         """Have all strangers give their sessions back."""
         while self._taken:
             self._taken -= 1
-            await self.strangers[self._taken].execute(ROLLBACK, timeout=_BUSY_FOR)
+            await _say(self.strangers[self._taken], ROLLBACK)
 
     async def renew(self, watch: Watch, pids: Iterable[int]) -> None:
-        """Use other sessions from now on: what somebody left in these is no concern of who comes next."""
+        """Use other sessions from now on: what somebody left in these is no concern of who comes next.
+
+        :raises InconclusiveError: when the pooler is no more.
+        """
         self.gate.open()
         await self.leave()
-        await self.pooler.reconnect()
+        with _answering():
+            await self.pooler.reconnect()
         pids = tuple(pids)
         for pid in pids:
             await watch.terminate(pid)
@@ -204,6 +210,20 @@ async def pooling(url: str) -> AsyncIterator[Pooling]:
             strangers.append(await connect(pooler.url(url), statement_cache_size=0))
             stack.callback(strangers[-1].terminate)
         yield Pooling(gate, pooler, tuple(strangers))
+
+
+async def _say(stranger: asyncpg.Connection, what: str) -> None:
+    with _answering():
+        await stranger.execute(what, timeout=_BUSY_FOR)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Expect the pooler to answer; somebody else may have ended it."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise InconclusiveError(f"the pooler did not answer: {type(error).__name__}") from error
 
 
 def through(url: str, gate: Gate, query: str) -> str:

@@ -6,26 +6,25 @@ somebody who is still under way is taken to be theirs. What arrives while nobody
 application's own.
 
 Behind a pooler sessions are nobody's: one is a request's for as long as its transaction lasts. What begins is
-that of the last request that does not stand still. A fault is fired there before its step leaves the target,
-when the one before it is over: see :mod:`harness.faulting.pooling`.
+that of the last request that does not stand still. Where a fault is planned, its transaction comes in another
+session than those before it: see :mod:`harness.faulting.pooling`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.faulting.pooling import BEGIN, ROLLBACK
-from harness.faulting.steps import SeenStep, shape_of, step_of
-from harness.wire import CUT, PROCEED, Action, Kind
+from harness.faulting.steps import shape_of, step_of
+from harness.wire import CUT, PROCEED, Action
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from harness.faulting.pooling import Pooling
-    from harness.faulting.steps import Request, RequestId
+    from harness.faulting.steps import Request, RequestId, SeenStep
     from harness.faulting.watch import Watch
     from harness.model import Injection
     from harness.wire import Decision, Result, SessionInfo, Statement
@@ -51,6 +50,8 @@ class Saboteur:
     """It is worth while to see which steps write."""
     pooling: Pooling | None = None
     """Sessions are a pooler's."""
+    moves: frozenset[tuple[RequestId, int]] = frozenset()
+    """Steps, first of their transactions, that are to come in another session than the step before."""
     requests: list[Request] = field(default_factory=list)
     """Those under way, the last one begun last."""
     steps: list[tuple[Request, SeenStep]] = field(default_factory=list)
@@ -67,10 +68,8 @@ class Saboteur:
     """Sessions in a transaction of which there was a step."""
     _strangers: set[int] = field(default_factory=set)
     """Sessions that a stranger is in."""
-    _watched: Request | None = None
-    """Whose next statement may be kept from the pooler."""
-    _moving: bool = False
-    """That request goes from session to session, until its step has come."""
+    _mover: Request | None = None
+    """It is to go on in another session, and has not yet."""
     _written: dict[int, frozenset[str]] = field(default_factory=dict)
     _before: dict[int, SeenStep] = field(default_factory=dict)
     """By session: its step before this one."""
@@ -121,12 +120,12 @@ class Saboteur:
     def begun(self, request: Request) -> None:
         """Take note of a request that is about to be sent."""
         self.requests.append(request)
-        self._about_to_go_on(request)
+        self._may_move(request)
 
     async def ended(self, request: Request) -> None:
         """Take note that nothing more is to be expected of a request."""
         self.requests.remove(request)
-        if self._watched is request:
+        if self._mover is request:
             await self._stay()
 
     async def _reached(self, statement: Statement, *, commits: bool) -> Decision:
@@ -148,6 +147,7 @@ class Saboteur:
         self.steps.append((request, step))
         if self.looks:
             await self._look(step)
+        await self._has_moved(request)
         decision = await self._decision(request, step)
         self.running[statement.session] = step
         return decision
@@ -177,9 +177,8 @@ class Saboteur:
             return PROCEED
         if (injection.shape, injection.commits) != (step.shape, step.commits):
             return PROCEED  # Something else came, and the fault does not fire.
-        if self.pooling is not None:
-            await self._has_moved(injection, request)
-            return PROCEED
+        if self.pooling is not None and not request.moved:
+            return PROCEED  # It had left the target before, together with something else.
         # In a task of its own: when the session ends meanwhile the proxy asks no more, and the fault goes on.
         request.held = request.broken = True
         request.firing = asyncio.ensure_future(self._fire(injection, request, step))
@@ -199,59 +198,36 @@ class Saboteur:
     # Behind a pooler.
 
     def _session_is_free(self, session: int) -> None:
-        """Go by what has come to an end: what comes next from the same request may be what is waited for."""
+        """Go by a transaction's end: what comes next from the same request may have to move."""
         request = self._homes.pop(session, None)
-        if self.pooling is not None and self._moving:
-            self.pooling.gate.hold(self.pooling.take)
+        if self._mover is not None and request is None:
+            self._move(self._mover)  # What is no step came in between, and the step is still to come.
         elif request in self.requests:
-            self._about_to_go_on(request)
+            self._may_move(request)
 
-    def _about_to_go_on(self, request: Request) -> None:
-        injection = self.plan.get((request.id, len(request.steps) + 1))
-        if self.pooling is not None and injection is not None and not request.broken:
-            self._watched = request
-            self.pooling.gate.hold(functools.partial(self._caught, injection, request))
+    def _may_move(self, request: Request) -> None:
+        if self.pooling is not None and (request.id, len(request.steps) + 1) in self.moves:
+            self._mover = request
+            self._move(request)
 
-    async def _caught(self, injection: Injection, request: Request) -> None:
-        """Fire a fault while what a request sends is kept from the pooler."""
-        request.held = request.broken = True
-        last = request.steps[-1] if request.steps else None
-        step = SeenStep(
-            number=injection.step,
-            statement=injection.statement,
-            shape=injection.shape,
-            commits=injection.commits,
-            kind=Kind.DATA,
-            in_transaction=False,
-            coarse=False,
-            session=0 if last is None else last.session,
-            pid=0 if last is None else last.pid,
-            begins=True,
-        )
-        request.firing = asyncio.ensure_future(self._fire_before(injection, request, step))
-        await asyncio.shield(request.firing)
+    def _move(self, request: Request) -> None:
+        """Have somebody else be in the session that the request was in when it sends what comes next."""
+        if self.pooling is not None:
+            self.pooling.gate.hold(self.pooling.take)
+            request.moved = True
 
-    async def _fire_before(self, injection: Injection, request: Request, step: SeenStep) -> Decision:
-        try:
-            return await self.fire(injection, request, step)
-        finally:
-            request.held = False
-            self._moving = True
-
-    async def _has_moved(self, injection: Injection, request: Request) -> None:
-        """Note that the step has come in another session than the one before, and let the strangers go."""
-        assert self.pooling is not None  # noqa: S101  # otherwise nothing moves
-        if self._watched is not request or not self._moving:
-            return  # It had left the target before, together with something else.
+    async def _has_moved(self, request: Request) -> None:
+        """Let the strangers go, now that the request is in a session; note whether it is another one."""
+        if self._mover is not request:
+            return
         before = request.steps[-2].session if len(request.steps) > 1 else None
-        if self._strangers and (before is None or before in self._strangers):
-            self.fired.append(injection)
+        request.moved = bool(self._strangers) and (before is None or before in self._strangers)
         await self._stay()
 
     async def _stay(self) -> None:
         """Let sessions be handed out as they come."""
+        self._mover = None
         if self.pooling is not None:
-            self._watched, self._moving = None, False
             self.pooling.gate.open()
             await self.pooling.leave()
 

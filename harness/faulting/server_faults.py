@@ -100,7 +100,7 @@ class WentDown(Anywhere):
 
 @dataclass(frozen=True, slots=True)
 class Pooled(Anywhere):
-    """Behind a pooler others get the session that a request was in, and it goes on in another one."""
+    """Behind a pooler a request goes on in another session, and while it does others have the one it had."""
 
     name: str = "pooled"
     turn: Turn = Turn.LAST
@@ -112,18 +112,14 @@ class Pooled(Anywhere):
             return None
         return f"{self.name}: there is no pgbouncer in PATH or /usr/sbin (apt install pgbouncer)"
 
-    def applies(self, step: SeenStep) -> bool:
-        """Need a moment between two transactions: within one, the pooler keeps the session."""
-        return step.begins
-
-    def tell(self, step: str, *, commits: bool) -> str:  # noqa: ARG002  # never a commit
+    def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
-        return f"a pooler gave its session to others before {step}, and it went on in another one,"
+        what = moment(step, commits=commits)
+        return f"a pooler had moved it to another session, and others into its own before {what},"
 
     async def fire(self, situation: Situation) -> Decision:
-        """Let others have the session."""
+        """Let others go on in the session that it was in."""
         await situation.others(())
-        await situation.elsewhere()
         return PROCEED
 
 

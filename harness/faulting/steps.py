@@ -91,6 +91,8 @@ class Request:
     """What a fault does beside it, which ends before anybody else has their turn."""
     broken: bool = False
     """A fault fired at one of its steps."""
+    moved: bool = False
+    """Behind a pooler, it went on in another session than it was in."""
     cut: bool = False
     """A connection that served it was broken."""
     dead: bool = False

@@ -89,6 +89,11 @@ class House:
         """Return where these faults can be fired."""
         return max((self.faults[each.fault].place for each in injections), default=Place.HERE)
 
+    def relies_on_prepared(self, place: Place) -> str:
+        """Return what is to be said of a target that was seen to rely on prepared statements there."""
+        theatre = self._theatres.get(place)
+        return "" if theatre is None or theatre.pooling is None else theatre.pooling.complaint
+
     async def close(self, place: Place) -> None:
         """Take a theatre down, if there is one; the next is a new one."""
         theatre = self._theatres.pop(place, None)

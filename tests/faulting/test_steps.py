@@ -85,13 +85,16 @@ def test_what_cannot_be_done_says_why() -> None:
     apart = Ground(supports=frozenset(), own_process=True, keys=True)
     no_process = "process killed and stopped: the target gives us no process of its own"
     no_server = "Postgres crashed and restarted: there is no embedded server for it here, or it was left out"
+    no_pooler = "pooled: there is no pgbouncer in PATH or /usr/sbin (apt install pgbouncer)"
     assert reasons(FAULTS, HERE) == (
         no_server,
+        no_pooler,
         no_process,
         "client retries, same key: the target's clients send no idempotency key",
     )
     assert reasons(FAULTS, apart) == (
         no_server,
+        no_pooler,
         "killed: the target has a process of its own, whose death is another fault",
         no_process,
         "cancels while buying: the target does not support cancel",
