@@ -11,6 +11,7 @@ import pytest_asyncio
 from harness.errors import UsageError
 from harness.postgres import provision
 from harness.postgres.container import daemon_version, docker_host, has_image
+from harness.postgres.pooler import find_pooler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +44,15 @@ def image() -> str:
     if os.environ.get("CI"):
         pytest.fail(f"Container tests must run in CI: {missing}")
     pytest.skip(f"{missing} (.ci/docker starts an engine and builds the image)")
+
+
+@pytest.fixture(scope="session")
+def pooler() -> str:
+    """PgBouncer. Without it its tests fail in CI, and are skipped elsewhere."""
+    program = find_pooler()
+    if program is None and os.environ.get("CI"):
+        pytest.fail("the tests of PgBouncer must run in CI: apt install pgbouncer")
+    return program or pytest.skip("there is no pgbouncer here (apt install pgbouncer)")
 
 
 def _why_no_image() -> str | None:

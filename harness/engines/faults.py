@@ -46,6 +46,8 @@ _SHARE, _MOST_SMALL = 0.05, 8
 _TAKES = {Place.HERE: 0.0, Place.OWN_SERVER: 3.0, Place.POOLED: 1.0}
 """Seconds that must be left: for bringing up a server of our own, and for taking it down once; for bringing
 up a pooler and running everything whole behind it."""
+_WHOLE = 3.0
+"""Seconds for each answer behind a pooler, at the most, while nobody is in anybody's way."""
 _AFTER = {
     Place.OWN_SERVER: "after Postgres was gone for a moment,",
     Place.POOLED: "pooled: behind a pooler",
@@ -223,7 +225,7 @@ class _Table:
             self._pooled_works = False
             theatre = await self.house.theatre(injections)
             for _ in range(2):
-                performance = await theatre.perform(self.trial.scenario)
+                performance = await theatre.perform(self.trial.scenario, patience=_WHOLE)
                 if why := performance.unjudged or self._fails(performance):
                     self.unjudged[why] = None
                     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,16 +97,23 @@ class Theatre:
             await asyncio.sleep(_IDLE)
 
     async def perform(
-        self, scenario: Scenario, injections: Iterable[Injection] = (), *, keyed: bool = False
+        self,
+        scenario: Scenario,
+        injections: Iterable[Injection] = (),
+        *,
+        keyed: bool = False,
+        patience: float = math.inf,
     ) -> Performance:
         """Run a scenario on fresh stock, with these faults in it.
 
         :param keyed: requests carry an idempotency key; those of a run with a fault about keys always do.
+        :param patience: seconds for each answer, where that is less than always.
         """
         injections = tuple(injections)
         moves = await self._moves(scenario, injections) if self.pooling is not None else frozenset()
         sale = await self.stage.running.open_sale(scenario.tickets)
         run = _Run(self, scenario, sale)
+        run.patience = min(patience, self.stage.timeout)
         run.keyed = keyed or any(self.faults[each.fault].keyed for each in injections)
         run.saboteur = self._saboteur(injections, run.fire, looks=not injections, moves=moves)
         async with self.stage.proxy.controlled(run.saboteur):
@@ -200,6 +208,8 @@ class _Run:
     recorder: Recorder = field(default_factory=Recorder)
     saboteur: Saboteur = field(init=False)
     keyed: bool = False
+    patience: float = math.inf
+    """Seconds for each answer."""
     unanswered: list[str] = field(default_factory=list)
     unjudged: str = ""
     _keys: dict[RequestId, str] = field(default_factory=dict)
@@ -391,7 +401,7 @@ class _Run:
         return request, self.recorder.calls[-1]
 
     async def _answer(self, request: Request, task: asyncio.Task[Answer]) -> Answer:
-        timeout = self.theatre.stage.timeout
+        timeout = self.patience
         while True:
             waiting: set[asyncio.Future[Any]] = {task, request.given_up}
             await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

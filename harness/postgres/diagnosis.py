@@ -32,6 +32,7 @@ from harness.postgres.container import (
     left_over_containers,
 )
 from harness.postgres.embedded import account, installations
+from harness.postgres.pooler import find_pooler, version_of
 from harness.postgres.provisioning import provision
 from harness.postgres.urls import redact
 
@@ -80,7 +81,7 @@ async def examine(database: str, image: str | None) -> Diagnosis:
     wanted = image or DEFAULT_IMAGE
     docker, picture = await asyncio.to_thread(_docker, wanted)
     embedded = await _embedded()
-    findings = [_python(), _user(), _folder(), _port(), docker, picture, embedded]
+    findings = [_python(), _user(), _folder(), _port(), docker, picture, embedded, _pooler()]
     given = await _given(database) if "://" in database else None
     findings += [given] if given else []
     findings += await _left_overs(database if given and given.state is State.GOOD else None)
@@ -172,6 +173,17 @@ def _docker(image: str) -> tuple[Finding, Finding]:
     return daemon, Finding(
         "image", State.NOTE, f"{image} is not here; a run pulls it, or: docker pull {image}"
     )
+
+
+def _pooler() -> Finding:
+    """Look for PgBouncer, which one of the faults needs."""
+    program = find_pooler()
+    if program is None:
+        return Finding(
+            "PgBouncer", State.NOTE, "not here, so that its fault is not judged: apt install pgbouncer"
+        )
+    version = ".".join(map(str, version_of(program))) or "unknown"
+    return Finding("PgBouncer", State.GOOD, f"version {version} at {program}")
 
 
 async def _embedded() -> Finding:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from harness.errors import UsageError
+
 SCHEMES = ("postgresql", "postgres")
 HIDDEN = "***"
 
@@ -74,8 +76,12 @@ def options_in(url: str) -> dict[str, int]:
 
     Behind a pooler in transaction mode statements must not be prepared to be used again, since the next
     session has none of them: ``?statement_cache_size=0``.
+
+    :raises UsageError: when it says something that is no number.
     """
     sizes = [value for name, value in parse_qsl(urlsplit(url).query) if name == _CACHE]
+    if not all(size.isdecimal() for size in sizes):
+        raise UsageError(f"{_CACHE} in a database URL must be a whole number, not {sizes[-1]!r}.")
     return {_CACHE: int(sizes[-1])} if sizes else {}
 
 

@@ -40,10 +40,30 @@ def test_the_command_ends_with_what_auto_would_choose(tmp_path: Path) -> None:
     """For a person: a table on standard output, then one line with the conclusion."""
     done = oversell("doctor", cwd=tmp_path, DOCKER_HOST=f"unix://{tmp_path}/docker.sock")
     assert done.returncode == 0, done.stderr
-    for word in ("Python", "user", "data folder", "port", "Docker", "image", "embedded server", "left-over"):
+    for word in (
+        "Python",
+        "user",
+        "data folder",
+        "port",
+        "Docker",
+        "image",
+        "embedded server",
+        "PgBouncer",
+        "left-over",
+    ):
         assert word in done.stdout
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("--database auto means: the embedded server, because no Docker daemon answers")
+
+
+@pytest.mark.usefixtures("no_docker")
+async def test_a_missing_pooler_is_worth_knowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fault needs it, and nothing else does."""
+    monkeypatch.setattr("harness.postgres.pooler._PLACES", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    diagnosis = await examine("embedded", None)
+    assert (diagnosis.usable, states(diagnosis)["PgBouncer"]) == (True, State.NOTE)
+    assert detail(diagnosis, "PgBouncer").endswith("apt install pgbouncer")
 
 
 def test_the_document_says_the_same(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from harness.specimens._statements import Ticket
 
 SETTINGS = Settings(seed=1, fault_pairs=0, operation_timeout=2.0, fault_crashes=False)
+pytestmark = pytest.mark.usefixtures("pooler")
 (POOLED,) = [each for each in FAULTS if each.name == "pooled"]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from harness.errors import UsageError
 from harness.postgres import connect, quote_identifier, redact
-from harness.postgres.urls import for_asyncpg, with_database
+from harness.postgres.urls import for_asyncpg, options_in, with_database
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,28 @@ def test_an_identifier_cannot_hold_nul() -> None:
     """A NUL would end the statement early, so it is refused."""
     with pytest.raises(ValueError, match="NUL"):
         quote_identifier("a\0b")
+
+
+def test_what_asyncpg_reads_in_no_url_is_taken_from_it() -> None:
+    """It is no setting of the server, which would refuse it."""
+    url = "postgresql://u:p@h/db?sslmode=require&statement_cache_size=0"
+    assert for_asyncpg(url) == "postgresql://u:p@h/db?sslmode=require"
+    assert (options_in(url), options_in(for_asyncpg(url))) == ({"statement_cache_size": 0}, {})
+
+
+def test_a_cache_of_no_size_is_refused() -> None:
+    """With what was wrong, and without the password."""
+    with pytest.raises(UsageError, match="must be a whole number, not 'none'"):
+        options_in("postgresql://u:hunter2@h/db?statement_cache_size=none")
+
+
+async def test_a_session_without_a_cache_prepares_nothing(database: str) -> None:
+    """As a pooler in transaction mode needs it."""
+    for query, kept in (("", 1), ("&statement_cache_size=0", 0)):
+        db = await connect(f"{database}{query}")
+        await db.fetchval("SELECT $1::int", 1)
+        found = await db.fetchval(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '^SELECT .1'"
+        )
+        assert found == kept
+        db.terminate()
