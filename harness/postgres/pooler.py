@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import getpass
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from harness.errors import UsageError
 from harness.postgres.connecting import connect
@@ -107,9 +108,9 @@ class Pooler:
     def url(self, url: str) -> str:
         """Return a URL of the Postgres behind, led through its socket."""
         parts = urlsplit(url)
-        login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        user, password = (quote(word, safe="") for word in _login(url))
         where = f"host={quote(str(self.folder), safe='')}&port={_NUMBER}"
-        return f"postgresql://{login}{parts.path}?{where}&sslmode=disable"
+        return f"postgresql://{user}:{password}@{parts.path}?{where}&sslmode=disable"
 
     async def reconnect(self) -> None:
         """Let no session be used again that there is by now."""
@@ -170,7 +171,7 @@ def _parent() -> Path:
 
 def _configure(folder: Path, url: str, password: str, *, keeps_prepared: bool) -> None:
     parts = urlsplit(url)
-    user, secret = unquote(parts.username or ""), unquote(parts.password or "")
+    user, secret = _login(url)
     users = {user: secret, _ADMIN: password}
     lines = [f"{_quoted(name)} {_quoted(word)}\n" for name, word in users.items()]
     _write(folder / "users", "".join(lines))
@@ -187,6 +188,15 @@ def _configure(folder: Path, url: str, password: str, *, keeps_prepared: bool) -
         rest="max_prepared_statements = 1000" if keeps_prepared else "",
     )
     _write(folder / "ini", text)
+
+
+def _login(url: str) -> tuple[str, str]:
+    """Return role and password, from where a driver takes them: URL, environment, whoever runs this."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    user = unquote(parts.username or "") or query.get("user") or os.environ.get("PGUSER")
+    password = unquote(parts.password or "") or query.get("password") or os.environ.get("PGPASSWORD")
+    return user or getpass.getuser(), password or ""
 
 
 def _write(path: Path, text: str) -> None:
