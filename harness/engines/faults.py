@@ -57,6 +57,7 @@ class Faults:
     name: str = "faults"
     doc: str = __doc__ or ""
     by_default: bool = False
+    abreast: int = 4
 
     def crowd(self, settings: Settings) -> int | None:
         """Take two buyers unless somebody asks for more: one breaks, and one comes after."""

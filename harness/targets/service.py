@@ -44,6 +44,7 @@ class ServiceTarget:
     ledger = _ticketing.LEDGER
     own_process = True
     takes_keys = True
+    starts_concurrently = True
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""

@@ -88,6 +88,7 @@ class SqlTarget:
     name = "sql"
     supports = frozenset(Feature) - {Feature.QUANTITY, Feature.PROOF}
     ledger = _ticketing.LEDGER
+    starts_concurrently = True
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""
