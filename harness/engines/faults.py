@@ -56,7 +56,7 @@ class Faults:
 
     name: str = "faults"
     doc: str = __doc__ or ""
-    by_default: bool = False
+    by_default: bool = True
     abreast: int = 4
 
     def crowd(self, settings: Settings) -> int | None:
