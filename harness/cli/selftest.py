@@ -39,8 +39,8 @@ _RIGHT_SCHEDULES = 12
 what draws its own programs, which has one scenario for all that the target supports."""
 _BREAKING = 12.0
 _OTHERS_BREAKING = 3.0
-"""Seconds for breaking everything in one scenario: of those that only a fault can show, one of which shows once
-a lease of five has run out, and of all others."""
+"""Seconds for breaking everything in one scenario: of those that only a fault can show, where a lease of
+five may have to run out first, and of all others."""
 _BROKEN = ("last_ticket", "expired_holds_resell")
 """What a right specimen is broken in: there is little that other scenarios would add."""
 _FREE = "anything"

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 BESIDES = 60.0
 """Seconds for what no engine does: copying, starting and ending targets, making failures small. Less where
 there is little time."""
-_MOST_BESIDES = 0.3
-"""The largest part of what is left that is kept for it."""
+_MOST_BESIDES, _LAST_BESIDES = 0.3, 5.0
+"""The largest part of what is left that is kept for it; at the end it may be half, up to so many seconds."""
 
 Copies: TypeAlias = "Callable[[str], AbstractAsyncContextManager[str]]"
 """Makes the database of one check by a label, and yields its URL."""
@@ -76,11 +76,12 @@ class Plan:
         :param turns: into how many parts these are shared out: one for each check, where none is made
             beside another.
         """
+        besides = max(min(BESIDES, _MOST_BESIDES * left), min(_LAST_BESIDES, left / 2))
         return Subject(
             target=self.target,
             name=self.target_name,
             folder=folder,
-            settings=replace(self.settings, share=(left - min(BESIDES, _MOST_BESIDES * left)) / turns),
+            settings=replace(self.settings, share=(left - besides) / turns),
             laws=self.laws,
         )
 
