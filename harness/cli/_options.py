@@ -176,7 +176,7 @@ _GENERAL: tuple[Setting, ...] = (
         name="engine",
         multiple=True,
         help="Drive with this engine. Repeatable.",
-        shown="burst, explore and stateful",
+        shown="burst, explore, faults and stateful",
     ),
     Setting(name="law", multiple=True, help="Judge by this law only. Repeatable.", shown="all"),
     Setting(

@@ -38,9 +38,10 @@ _RIGHT_SCHEDULES = 12
 """A right specimen has many scenarios, so there is less of each: runs of a burst, schedules, and seconds for
 what draws its own programs, which has one scenario for all that the target supports."""
 _BREAKING = 12.0
-_RIGHT_BREAKING = 3.0
-"""Seconds for breaking everything in one scenario: one mistake shows once a lease of five has run out."""
-_BROKEN = ("last_ticket", "cancel_and_resell", "expired_holds_resell")
+_OTHERS_BREAKING = 3.0
+"""Seconds for breaking everything in one scenario: of those that only a fault can show, where a lease of
+five may have to run out first, and of all others."""
+_BROKEN = ("last_ticket", "expired_holds_resell")
 """What a right specimen is broken in: there is little that other scenarios would add."""
 _FREE = "anything"
 _JOBS = 4
@@ -108,6 +109,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
         known_engines=frozenset(ENGINES.entries),
         scenarios=load_scenarios([content("scenarios")]),
         settings=effort,
+        other_settings=replace(effort, fault_time=_OTHERS_BREAKING),
         right_settings=_for_right_ones(effort, quick=chosen["quick"]),
         right_scenarios={"stateful": (_FREE,), "faults": _BROKEN},
         quick=chosen["quick"],
@@ -120,7 +122,7 @@ def _plan(chosen: dict[str, Any]) -> SelftestPlan:
 
 def _for_right_ones(effort: Settings, *, quick: bool) -> Settings:
     """Return how hard to try with a right specimen in one of its scenarios; a quick run has but one."""
-    effort = replace(effort, stateful_time=_RIGHT_DRAWING, fault_time=_RIGHT_BREAKING)
+    effort = replace(effort, stateful_time=_RIGHT_DRAWING, fault_time=_OTHERS_BREAKING)
     return effort if quick else replace(effort, rounds=_RIGHT_ROUNDS, schedules=_RIGHT_SCHEDULES)
 
 

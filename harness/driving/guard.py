@@ -35,6 +35,15 @@ def works_in_place(target: Target) -> bool:
     return bool(getattr(target, "in_place", False))
 
 
+def starts_concurrently(target: Target) -> bool:
+    """Say whether a target can be started several times at once, each on a database of its own.
+
+    Such a target has an attribute ``starts_concurrently`` that is true. Others may keep something in the
+    memory of the process, such as a pool in a module, that two of them would share.
+    """
+    return bool(getattr(target, "starts_concurrently", False))
+
+
 async def install(target: Target, database: str) -> None:
     """Load the target's schema.
 

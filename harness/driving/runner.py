@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.driving.checking import Subject, check, refusal
-from harness.driving.guard import install, works_in_place
+from harness.driving.guard import install, starts_concurrently, works_in_place
 from harness.driving.trial import Engine, Settings
 from harness.errors import InconclusiveError, UsageError
 from harness.laws import LAWS
@@ -25,7 +27,7 @@ from harness.model.verdict import combine
 from harness.postgres import provision, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
 BESIDES = 60.0
 """Seconds for what no engine does: copying, starting and ending targets, making failures small. Less where
 there is little time."""
-_MOST_BESIDES = 0.3
-"""The largest part of what is left that is kept for it."""
+_MOST_BESIDES, _LAST_BESIDES = 0.3, 5.0
+"""The largest part of what is left that is kept for it; at the end it may be half, up to so many seconds."""
 
 Copies: TypeAlias = "Callable[[str], AbstractAsyncContextManager[str]]"
 """Makes the database of one check by a label, and yields its URL."""
@@ -67,17 +69,19 @@ class Plan:
         """What reports call the target, and what ``--target`` takes where there is such a word."""
         return self.spec or self.target.name
 
-    def subject(self, folder: Path, left: float, checks: int) -> Subject:
+    def subject(self, folder: Path, left: float, turns: int) -> Subject:
         """Return whom the next check of the plan is about; logs go into ``folder``.
 
         :param left: seconds that are left for this check and those after it.
-        :param checks: how many these are.
+        :param turns: into how many parts these are shared out: one for each check, where none is made
+            beside another.
         """
+        besides = max(min(BESIDES, _MOST_BESIDES * left), min(_LAST_BESIDES, left / 2))
         return Subject(
             target=self.target,
             name=self.target_name,
             folder=folder,
-            settings=replace(self.settings, share=(left - min(BESIDES, _MOST_BESIDES * left)) / checks),
+            settings=replace(self.settings, share=(left - besides) / turns),
             laws=self.laws,
         )
 
@@ -153,44 +157,64 @@ class _Run:
         self.database = redact(plan.database)
         self.started = datetime.now(UTC)
         self.begun = time.monotonic()
+        self.order: list[tuple[str, str]] = []
+        """Scenario and engine of every check, in the order in which they begin."""
         self.checks: list[Check] = []
         self.not_run: list[NotRun] = []
         self.troubles: list[str] = []
 
     async def all_checks(self, server: Server) -> None:
-        todo = list(self._drivable())
+        """Make every check: first those that take the machine for themselves, then several at a time."""
+        alone: deque[tuple[Scenario, Engine]] = deque()
+        beside: deque[tuple[Scenario, Engine]] = deque()
+        for scenario, engine in self._drivable():
+            (beside if self._lanes(engine) > 1 else alone).append((scenario, engine))
+        lanes = max((self._lanes(engine) for _, engine in beside), default=1)
+        self.order = [(scenario.name, engine.name) for scenario, engine in (*alone, *beside)]
         self.listen(
             RunStarted(
                 target=self.plan.target_name,
                 database=self.database,
                 seed=self.plan.settings.seed,
                 folder=self.folder,
-                checks=tuple((scenario.name, engine.name) for scenario, engine in todo),
+                checks=tuple(self.order),
             )
         )
         for skip in self.not_run:
             self.listen(CheckSkipped(not_run=skip))
-        if not todo:
+        if not self.order:
             return
         make_copy = await copies(server, self.plan)
+
+        async def drive(todo: deque[tuple[Scenario, Engine]]) -> None:
+            while todo:
+                turns = len(alone) + math.ceil(len(beside) / lanes)
+                subject = self.plan.subject(self.folder, self._left, turns)
+                scenario, engine = todo.popleft()
+                database = make_copy(f"{scenario.name}_{engine.name}")
+                await check(subject, scenario, engine, database=database, listen=self._keep)
+                if todo and not await server.alive():
+                    left = (*alone, *beside)
+                    alone.clear()
+                    beside.clear()
+                    self._leave_out(left, "Postgres went away")
+
         limit = asyncio.timeout(self._left)
         try:
             async with limit:
-                while todo:
-                    subject = self.plan.subject(self.folder, self._left, len(todo))
-                    scenario, engine = todo.pop(0)
-                    database = make_copy(f"{scenario.name}_{engine.name}")
-                    await check(subject, scenario, engine, database=database, listen=self._keep)
-                    if not await server.alive():
-                        self._leave_out(todo, "Postgres went away")
-                        return
+                await drive(alone)
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(min(lanes, len(beside))):
+                        tasks.create_task(drive(beside))
         except TimeoutError:
             if not limit.expired():
                 raise
-            self._leave_out(todo, f"the time budget of {self.plan.max_time:g} s was used up")
+            self._leave_out((*alone, *beside), f"the time budget of {self.plan.max_time:g} s was used up")
 
     def finish(self) -> Report:
         """Make the report, and tell whoever listens."""
+        # Those that were made beside one another came to their end in any order.
+        self.checks.sort(key=lambda check: self.order.index((check.scenario, check.engine)))
         verdict, reasons = combine(self.checks, self.not_run, self.troubles)
         report = Report(
             verdict=verdict,
@@ -226,7 +250,11 @@ class _Run:
             self.checks.append(event.check)
         self.listen(event)
 
-    def _leave_out(self, todo: list[tuple[Scenario, Engine]], reason: str) -> None:
+    def _lanes(self, engine: Engine) -> int:
+        """Return how many checks of an engine are made at a time."""
+        return engine.abreast if starts_concurrently(self.plan.target) else 1
+
+    def _leave_out(self, todo: Iterable[tuple[Scenario, Engine]], reason: str) -> None:
         for scenario, engine in todo:
             self.not_run.append(_not_run(scenario, engine, reason, asked_for=True))
             self.listen(CheckSkipped(not_run=self.not_run[-1]))

@@ -28,6 +28,7 @@ class Script:
     name: str = "script"
     doc: str = __doc__ or ""
     by_default: bool = False
+    abreast: int = 1
     accepted: int | None = None
     """How many succeeded; ``None`` until every promise has ended."""
 

@@ -111,6 +111,13 @@ class Engine(Protocol):
     def by_default(self) -> bool:
         """Whether it is among those that drive when nobody names any."""
 
+    @property
+    def abreast(self) -> int:
+        """How many of its checks may be made at a time, where the target can be started that often at once.
+
+        More than one only where an engine mostly waits, and nothing it finds depends on what else runs.
+        """
+
     def crowd(self, settings: Settings) -> int | None:
         """Return for how many buyers a scenario is made; ``None`` for as many as the scenario says."""
 

@@ -55,6 +55,7 @@ class Burst:
     name: str = "burst"
     doc: str = __doc__ or ""
     by_default: bool = True
+    abreast: int = 1
 
     def crowd(self, settings: Settings) -> int | None:
         """Take the scenario's own crowd unless somebody asks for another."""

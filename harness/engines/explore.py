@@ -39,6 +39,7 @@ class Explore:
     name: str = "explore"
     doc: str = __doc__ or ""
     by_default: bool = True
+    abreast: int = 1
 
     def crowd(self, settings: Settings) -> int | None:
         """Take two buyers unless somebody asks for more: most races need no third."""

@@ -65,7 +65,8 @@ class Faults:
 
     name: str = "faults"
     doc: str = __doc__ or ""
-    by_default: bool = False
+    by_default: bool = True
+    abreast: int = 4
 
     def crowd(self, settings: Settings) -> int | None:
         """Take two buyers unless somebody asks for more: one breaks, and one comes after."""
@@ -202,11 +203,11 @@ class _Table:
         self, theatre: Theatre, injections: tuple[Injection, ...], performance: Performance
     ) -> Mark:
         tally, scenario = self.trial.tally, self.trial.scenario
-        if len(performance.fired) < len(injections):
-            return Mark.NOT_FIRED
         if performance.unjudged:
             self.unjudged[performance.unjudged] = None
             return Mark.NOT_JUDGED
+        if len(performance.fired) < len(injections):
+            return Mark.NOT_FIRED
         performance = await self.patient.settled(theatre, performance, tally.laws)
         evidence = performance.evidence
         if theatre.pooling is not None and (why := self._fails(performance)):

@@ -55,6 +55,7 @@ class Stateful:
     name: str = "stateful"
     doc: str = __doc__ or ""
     by_default: bool = True
+    abreast: int = 1
 
     def crowd(self, settings: Settings) -> int | None:
         """Take three clients unless somebody asks for more."""

@@ -58,6 +58,7 @@ class Swarm:
     name: str = "swarm"
     doc: str = __doc__ or ""
     by_default: bool = False
+    abreast: int = 1
 
     def crowd(self, settings: Settings) -> int | None:
         """Take the scenario as it is: of it, what is on sale and what is asked for matter here."""

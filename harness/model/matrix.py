@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from harness.model.verdict import Check, Violation
 
-EXPECTED_ENGINES = frozenset({"faults"})
-"""Engines that claims may name before there are such; who claims one waits for it until then."""
-
 
 class Ruling(StrEnum):
     """What one engine made of one specimen."""
@@ -178,11 +175,6 @@ class Matrix:
         return tuple(row for row in self.rows if row.claim is None)
 
     @property
-    def waiting(self) -> tuple[str, ...]:
-        """Wrong ones that only an engine can kill which does not exist yet."""
-        return tuple(row.specimen for row in self.wrong if self._waits(row))
-
-    @property
     def only_one(self) -> Mapping[str, str]:
         """Wrong ones that one engine killed and no other did or could, with that engine.
 
@@ -226,22 +218,13 @@ class Matrix:
     def _all_had_their_turn(self, row: Row) -> bool:
         return len(row.cells) > 1 and not self.quick and not row.engines(Ruling.LEFT_OUT)
 
-    def _waits(self, row: Row) -> bool:
-        """Nobody killed it, and the engine it claims is still to come."""
-        claimed = row.claim.engine if row.claim else ""
-        return (
-            claimed in EXPECTED_ENGINES
-            and claimed not in self.engines
-            and not row.engines(Ruling.KILLED, Ruling.WRONG_LAW)
-        )
-
     def _of_wrong(self, row: Row, claim: Claim) -> Iterator[tuple[Kind, str]]:
         for fault in row.faults:
             yield Kind.WRONG_CLAIM, fault
         # Once it was caught as it should be, what else it was seen breaking says nothing against the claim.
         for engine in () if row.engines(Ruling.KILLED) else row.engines(Ruling.WRONG_LAW):
             yield Kind.WRONG_LAW, _under_another_law(engine, row.cells[engine], claim)
-        if row.faults or self._waits(row):
+        if row.faults:
             return
         if row.engines(Ruling.KILLED):
             yield from _of_claimed_engine(row, claim)

@@ -49,7 +49,6 @@ def matrix_to_dict(matrix: Matrix) -> dict[str, Any]:
         "findings": matrix.findings,
         "killed": matrix.killed,
         "wrong": len(matrix.wrong),
-        "waiting": matrix.waiting,
         "only_one": matrix.only_one,
         "totals": matrix.totals,
     }
@@ -167,7 +166,6 @@ def _sections(matrix: Matrix) -> Iterator[tuple[str, Sequence[str]]]:
     alone = [f"{specimen}: {engine}" for specimen, engine in matrix.only_one.items()]
     sections = {
         **kinds,
-        "waiting for an engine that does not exist yet": matrix.waiting,
         "caught by one engine only": alone,
         "not judged": list(_listed(matrix, lambda cell: cell.unjudged or _why(cell, Ruling.INCONCLUSIVE))),
         "not run": list(_not_run(matrix)),
@@ -229,10 +227,9 @@ def _verdict(matrix: Matrix) -> str:
 
 
 def _facts(matrix: Matrix) -> str:
-    waiting = f", {len(matrix.waiting)} waiting" if matrix.waiting else ""
     accused = sum(bool(row.engines(Ruling.ACCUSED)) for row in matrix.right)
     return (
-        f"{matrix.killed} of {len(matrix.wrong)} wrong specimens killed{waiting}, "
+        f"{matrix.killed} of {len(matrix.wrong)} wrong specimens killed, "
         f"{accused} of {len(matrix.right)} right ones accused, "
         f"{words.duration(matrix.seconds)}, {words.counted(matrix.jobs, 'job')}, seed {matrix.seed}"
     )

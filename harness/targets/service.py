@@ -45,6 +45,7 @@ class ServiceTarget:
     own_process = True
     takes_keys = True
     through_pooler = "statement_cache_size=0"
+    starts_concurrently = True
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""

@@ -89,6 +89,7 @@ class SqlTarget:
     supports = frozenset(Feature) - {Feature.QUANTITY, Feature.PROOF}
     ledger = _ticketing.LEDGER
     through_pooler = "statement_cache_size=0"
+    starts_concurrently = True
 
     async def install(self, database: str) -> None:
         """Load the shipped ``sql/``."""

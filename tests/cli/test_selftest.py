@@ -322,14 +322,6 @@ def test_what_was_not_run_is_said_once_for_all_it_holds_for() -> None:
     assert "- burst, right: it cannot\n" in text
 
 
-async def test_who_claims_an_engine_that_is_to_come_waits_and_makes_no_wrong_claim(bench: Bench) -> None:
-    """It is driven by the others all the same, unless it is a quick one, and the run passes without it."""
-    lost = specimen("lost_answer", Atomic(), "no_oversell", engine="faults")
-    for quick in (True, False):
-        matrix = await bench.matrix(lost, quick=quick)
-        assert (matrix.waiting, matrix.findings, matrix.result) == (("lost_answer",), (), Result.PASSED)
-
-
 KILL = Cell(ruling=Ruling.KILLED, law="no_oversell", run=1)
 MISS = Cell(ruling=Ruling.SURVIVED)
 OPEN = Cell(ruling=Ruling.INCONCLUSIVE, reason="it died")
@@ -378,14 +370,6 @@ def test_a_row_comes_to_one_finding_or_none(row: Row, kind: Kind | None) -> None
     assert [finding.kind for finding in matrix.findings] == ([kind] if kind else [])
     failed = Result.INCONCLUSIVE if kind is Kind.UNDECIDED else Result.FAILED
     assert matrix.result is (failed if kind else Result.PASSED)
-
-
-def test_who_needs_an_engine_to_come_waits_for_it() -> None:
-    """A mistake that only faults can show is listed, and neither fails nor counts as killed."""
-    matrix = matrix_of(wrong_row("faults", burst=MISS, explore=AWAY))
-    assert (matrix.waiting, matrix.findings, matrix.killed) == (("wrong",), (), 0)
-    here = matrix_of(wrong_row("faults", burst=MISS, faults=MISS))
-    assert (here.waiting, [finding.kind for finding in here.findings]) == ((), [Kind.SURVIVED])
 
 
 def test_who_is_caught_by_one_engine_only_is_listed() -> None:

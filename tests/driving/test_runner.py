@@ -36,6 +36,7 @@ class Then:
     name: str = "burst"
     doc: str = ""
     by_default: bool = True
+    abreast: int = 1
 
     def crowd(self, settings: Settings) -> int | None:
         return BURST.crowd(settings)
@@ -457,3 +458,60 @@ async def _kill_server(database: str) -> tuple[int, Path]:
     assert os.getpgid(group) == group != os.getpgid(0)
     os.killpg(group, signal.SIGKILL)
     return group, data.parent
+
+
+async def test_an_engine_that_mostly_waits_makes_several_checks_at_a_time(rehearsal: Rehearsal) -> None:
+    """After all others, each on a database of its own, and reported in the order of their beginning."""
+    target = MemoryTarget()
+    target.starts_concurrently = True  # type: ignore[attr-defined]  # the attribute is optional
+    seen: list[str] = []
+    arrived = asyncio.Barrier(3)
+
+    async def meet(trial: Trial) -> None:
+        seen.append(trial.database)
+        await asyncio.wait_for(arrived.wait(), 30)
+
+    async def note(_trial: Trial) -> None:
+        seen.append("alone")
+
+    scenarios = [rush(name=name) for name in ("one", "two", "three")]
+    engines = (Then(meet, name="waits", abreast=3), Then(note))
+    report = await rehearsal.run(target, *scenarios, engines=engines)
+    assert seen[:3] == ["alone"] * 3
+    assert len(set(seen[3:])) == 3
+    order = [(name, engine) for engine in ("burst", "waits") for name in ("one", "two", "three")]
+    assert [(check.scenario, check.engine) for check in report.checks] == order
+    assert {check.verdict for check in report.checks} == {Verdict.SAFE}
+
+
+async def test_a_target_that_does_not_say_that_it_can_is_started_once_at_a_time(
+    rehearsal: Rehearsal,
+) -> None:
+    """It may keep something in a module."""
+    there = 0
+
+    async def alone(trial: Trial) -> None:
+        nonlocal there
+        there += 1
+        await _databases(trial.database)
+        assert there == 1
+        there -= 1
+
+    await rehearsal.run(None, rush(name="one"), rush(name="two"), engines=(Then(alone, abreast=4),))
+
+
+async def test_what_is_made_beside_one_another_ends_with_the_time(rehearsal: Rehearsal) -> None:
+    """Those under way say that they were stopped, and the others that they had no turn."""
+    target = MemoryTarget()
+    target.starts_concurrently = True  # type: ignore[attr-defined]  # the attribute is optional
+
+    async def forever(_trial: Trial) -> None:
+        await for_ever()
+
+    scenarios = [rush(name=name) for name in ("one", "two", "three")]
+    report = await rehearsal.run(target, *scenarios, engines=(Then(forever, abreast=2),), max_time=3.0)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert [check.scenario for check in report.checks] == ["one", "two"]
+    assert [(each.scenario, each.reason) for each in report.not_run] == [
+        ("three", "the time budget of 3 s was used up")
+    ]

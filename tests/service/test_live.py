@@ -411,6 +411,26 @@ async def test_a_sync_waits_for_what_is_still_on_its_way(own_database: str) -> N
             assert await socket.receive() == {"type": "synced"}
 
 
+async def test_a_sync_waits_until_what_a_lost_connection_missed_was_read(own_database: str) -> None:
+    """The new connection hears the mark before it has read what changed; the answer comes after that."""
+    async with running(own_database) as service, connection_to(own_database) as connection:
+        sale = await service.sale()
+        async with opened(service, sale.event) as socket, connection_to(own_database) as other:
+            await socket.receive()
+            async with nobody_can_connect(own_database):
+                await connection.execute(f"SELECT pg_terminate_backend(pid) {LISTENING}")
+                await until(lambda: gone(connection))
+                await sale.rsvp()
+                await other.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+            await until(lambda: reading(connection))
+            before = await connection.fetchval(f"SELECT max(query_start) {SELLING}")
+            synced = asyncio.create_task(socket.sync())
+            await until(lambda: asked_since(connection, before))
+            await other.execute("COMMIT")
+            (message,) = await synced
+            assert [ticket["available"] for ticket in message["tickets"]] == [9]
+
+
 @pytest.mark.parametrize("count", [1, QUEUE_LIMIT, QUEUE_LIMIT + 1, QUEUE_LIMIT + 2, 1000, 10_000])
 async def test_a_mailbox_is_bounded_and_keeps_the_latest_of_each(count: int) -> None:
     """However much comes in, what waits is a few messages in order, the newest of each among them."""
