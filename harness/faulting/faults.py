@@ -122,6 +122,7 @@ class Killed(Anywhere):
     """Whoever serves the request dies, and its connections break: no compensation runs, no retry."""
 
     name: str = "killed"
+    turn: Turn = Turn.FIRST
 
     def impossible(self, ground: Ground) -> str | None:
         """Leave processes to those faults that can end them."""
@@ -189,6 +190,7 @@ class Retried(Anywhere):
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
+    turn: Turn = Turn.FIRST
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a client that can send the same key again."""
@@ -320,6 +322,7 @@ FAULTS: tuple[Fault, ...] = (
         decision=lambda _: CUT_AFTER,
         at=_committing,
         words="the answer to {} was lost after it committed",
+        turn=Turn.FIRST,
     ),
     WireFault(
         name="answer replaced",
