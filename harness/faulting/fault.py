@@ -127,6 +127,11 @@ class Fault(Protocol):
     def apart(self) -> bool:
         """It takes a Postgres of the engine's own, with fsync on: it goes down."""
 
+    @property
+    def alone(self) -> bool:
+        """It is about one request whose client, whose server or whose neighbours are known: under load nobody
+        can tell them apart."""
+
     def impossible(self, ground: Ground) -> str | None:
         """Return why this cannot be done to such a target; ``None`` when it can."""
 
@@ -151,6 +156,7 @@ class Anywhere:
     turn: Turn = Turn.MIDDLE
     keyed: bool = False
     apart: bool = False
+    alone: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # some ask for something of it
         """Find nothing in the way."""

@@ -78,6 +78,7 @@ class Stalled(Anywhere):
     """The step stands still for longer than its locks or holds last; the client waits, and it goes on."""
 
     name: str = "stands still"
+    alone: bool = True
     turn: Turn = Turn.FIRST
     gives_up: bool = False
     """The client has given up by then."""
@@ -105,6 +106,7 @@ class Gone(Anywhere):
     """The client goes away without waiting; what it asked for goes on by itself."""
 
     name: str = "client gone"
+    alone: bool = True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -122,6 +124,7 @@ class Killed(Anywhere):
     """Whoever serves the request dies, and its connections break: no compensation runs, no retry."""
 
     name: str = "killed"
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Leave processes to those faults that can end them."""
@@ -189,6 +192,7 @@ class Retried(Anywhere):
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a client that can send the same key again."""
@@ -217,6 +221,7 @@ class Twice(Anywhere):
     """The client sends the same request once more while the first stands at the step: a second click."""
 
     name: str = "sent twice"
+    alone: bool = True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -233,6 +238,7 @@ class CancelsMeanwhile(Anywhere):
     """The client cancels while it still buys."""
 
     name: str = "cancels while buying"
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Need something that can be cancelled."""

@@ -43,6 +43,8 @@ class LoadSettings:
     """Units on sale in each sale; ``None``: ten for every user."""
     keep_going: bool = False
     """Go on after the first oversell."""
+    chaos: float | None = None
+    """The share of the target's statements and commits at which something breaks; ``None``: nothing does."""
     workers: int = 0
     """Worker processes on this machine; 0: one process makes all the load."""
     master: bool = False
