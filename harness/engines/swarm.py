@@ -272,6 +272,7 @@ def _plan(trial: Trial, url: str, behaviours: Mapping[str, int]) -> LoadPlan:
         seed=settings.seed,
         record=load.record,
         may_load_host=load.may_load_host,
+        fickle=load.chaos is not None,
     )
 
 

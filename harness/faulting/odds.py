@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _COSTLY = 1 / 8
 """What takes a second of everybody's time comes that much more rarely: else little else would come."""
 
+_SPREAD = 2.0
+"""As a power of two, how much more often, or more rarely, than usual a kind of fault may come."""
+
 
 @dataclass(slots=True)
 class Odds:
@@ -43,7 +46,8 @@ class Odds:
     def __post_init__(self) -> None:
         self._luck = random.Random(self.seed)  # noqa: S311  # to be repeated
         weights = {
-            fault.name: self._luck.expovariate(1.0) * (_COSTLY if fault.turn is Turn.LAST else 1.0)
+            fault.name: 2 ** self._luck.uniform(-_SPREAD, _SPREAD)
+            * (_COSTLY if fault.turn is Turn.LAST else 1.0)
             for fault in self.faults
         }
         whole = sum(weights.values())

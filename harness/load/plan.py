@@ -95,6 +95,8 @@ class LoadPlan:
     seed: int
     record: bool
     may_load_host: bool
+    fickle: bool = False
+    """Buyers give up waiting now and then, and some try again where they do not know what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
