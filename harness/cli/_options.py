@@ -126,6 +126,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DURATION = Duration()
 PAUSE = Pause()
+SHARE = Share()
 PORT = WholeNumber(1, 65535)
 
 
@@ -379,7 +380,7 @@ _SWARM: tuple[Setting, ...] = (
     Setting(
         name="chaos-rate",
         table=SWARM,
-        type=Share(),
+        type=SHARE,
         default="1%",
         help="At how many of the target's statements and commits something breaks, on average.",
     ),
