@@ -19,6 +19,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import asyncpg
+
 from harness.driving.gate import OpenGate
 from harness.driving.program import perform
 from harness.errors import InconclusiveError, TargetFailedError
@@ -114,7 +116,7 @@ class Chaos:
         """What is going to break and how often, in one line."""
         shares = sorted(self.odds.shares.items(), key=lambda each: -each[1])
         told = ", ".join(f"{name} {share:.2%}" for name, share in shares)
-        kinds = f"chaos at {self.odds.rate:.4g} of all statements and commits, of which: {told}"
+        kinds = f"chaos at {self.odds.rate * 100:.4g}% of all statements and commits, of which: {told}"
         return "; ".join((kinds, *self.reasons))
 
     async def probe(self, sale: Any, ticket: str, patience: Patience) -> tuple[Call, ...]:
@@ -284,15 +286,18 @@ class Chaos:
             self._bugs.append(error)
 
     async def _asked(self, doing: Awaitable[T]) -> T | None:
-        """Wait for something; what goes wrong with target or server on the way ends the chaos, not us."""
+        """Wait for something; ``None`` when it came to nothing.
+
+        Where the target or the server is gone, the chaos ends. What the server merely refuses, as somebody
+        who locks rows may be refused, is left.
+        """
         try:
             return await doing
         except InconclusiveError as error:
             self.trouble = self.trouble or str(error)
-        except Exception as error:
-            if not is_connection_lost(error):
-                raise
-            self.trouble = self.trouble or "Postgres cannot be asked any more about its sessions"
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if is_connection_lost(error):
+                self.trouble = self.trouble or "Postgres cannot be asked any more about its sessions"
         return None
 
     async def _end(self) -> None:

@@ -66,7 +66,7 @@ def chaos(check: Check) -> str:
     return "; ".join(
         (
             f"{counted(figures.total, 'fault')} at {figures.steps:,} statements and commits "
-            f"({figures.rate:.4g} of them were asked for)",
+            f"({figures.rate * 100:.4g}% of them were asked for)",
             *([parts] if parts else []),
             *([f"none of {none}"] if none else []),
             *figures.reasons,

@@ -44,7 +44,7 @@ async def test_a_right_target_is_safe(spec: str, swarmed: Swarmed) -> None:
     assert done.outcomes["unknown"] > 0
     assert done.audit == "every commit"
     assert done.laws["answers_again"].judgement == "held"
-    assert any(notice.message.startswith("chaos at 0.02 of") for notice in swarmed.heard.of(Noticed))
+    assert any(notice.message.startswith("chaos at 2% of") for notice in swarmed.heard.of(Noticed))
 
 
 async def test_a_lost_answer_is_found_to_cost_stock(swarmed: Swarmed) -> None:

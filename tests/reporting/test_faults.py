@@ -126,7 +126,7 @@ def test_what_broke_at_random_is_told(tmp_path: Path) -> None:
     first, *rest = VIOLATED_REPORT.checks
     report = replace(VIOLATED_REPORT, checks=(replace(first, chaos=CHAOS), *rest))
     told = (
-        "1,203 faults at 120,000 statements and commits (0.01 of them were asked for); "
+        "1,203 faults at 120,000 statements and commits (1% of them were asked for); "
         "answer lost 1,200 (of 90.0%), cut before 3 (of 7.5%); none of rows locked; no process"
     )
     assert lines_chaos(report) == [f"{first.scenario} / {first.engine}: {told}"]
