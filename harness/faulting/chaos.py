@@ -57,6 +57,8 @@ _APART = 0.05
 """Seconds between two of these."""
 _PROBES = 20
 """How often the target is asked whether it answers afterwards, likewise."""
+_PROBING, _PROBES_AT_LEAST = 10.0, 3
+"""Seconds for that, and how often it is asked however long it takes."""
 _NOBODY = RequestId(0, "a buyer", 0)
 _UNKNOWN_OPERATION = ReadAvailability(ticket="", person="")
 
@@ -123,19 +125,25 @@ class Chaos:
         """Ask whether the target answers, until it does or was asked often enough.
 
         :param ticket: what is asked about.
-        :returns: nothing where the target can be asked for nothing.
+        :returns: nothing where the target can be asked for nothing, or nobody can connect to it.
         """
         calls: list[Call] = []
         if Feature.AVAILABILITY not in self.ground.supports:
             return ()
-        while len(calls) < _PROBES and not any(call.completed for call in calls):
+        until = time.monotonic() + _PROBING
+        while len(calls) < (_PROBES if time.monotonic() < until else _PROBES_AT_LEAST):
             if calls:
                 await asyncio.sleep(_APART)
-            client = await self.target.connect("afterwards")
+            try:
+                client = await self.target.connect("afterwards")
+            except InconclusiveError:
+                return ()
             operation = ReadAvailability(ticket=ticket, person="probe")
             calls.append(await perform(client, sale, operation, OpenGate(), patience))
             with contextlib.suppress(Exception):
                 client.abandon()
+            if calls[-1].completed is not None:
+                break
         return tuple(calls)
 
     @contextlib.asynccontextmanager
@@ -301,7 +309,7 @@ class Chaos:
         return None
 
     async def _end(self) -> None:
-        """Wait for what is under way; what takes too long is broken off. Nobody stays stopped."""
+        """Wait for what is under way; what takes too long is broken off, and whoever it stopped goes on."""
         try:
             if self._tasks:
                 await asyncio.wait(set(self._tasks), timeout=ENDING)
@@ -309,9 +317,6 @@ class Chaos:
             tasks = set(self._tasks)
             for task in tasks:
                 task.cancel()
-            process = process_of(self.target)
-            if process is not None:
-                process.resume()
             if tasks:
                 await asyncio.wait(tasks, timeout=1)
 

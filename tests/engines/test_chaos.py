@@ -95,7 +95,7 @@ async def test_a_process_that_does_not_come_back_leaves_it_open(
     done = await swarmed.check(resolve("service"), LONG)
     assert (done.verdict, done.violations) == (Verdict.INCONCLUSIVE, ())
     assert "the service did not come back" in done.reasons
-    assert swarmed.progress.seconds < LONG.run_time / 2
+    assert not any("stopped answering" in reason for reason in done.reasons)
 
 
 async def test_an_interruption_leaves_nobody_stopped(

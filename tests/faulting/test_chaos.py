@@ -17,14 +17,17 @@ from harness.faulting.faults import FAULTS
 from harness.faulting.odds import Odds
 from harness.faulting.theatre import ground_of
 from harness.model import Outcome, Reserve, TicketType
+from harness.postgres import connect
 from harness.targets import resolve
 from harness.targets.service import ServiceProcess
 from tests.faulting.shop import WatchedShop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from harness.faulting.fault import Fault
+    from harness.faulting.steps import SeenStep
     from harness.model import Call, Target
     from harness.postgres import Server
 
@@ -42,7 +45,8 @@ async def ready(server: Server, target: Target, folder: Path, *faults: str) -> A
             database, lambda url: started(target, url, folder), ground_of(target), rate=1.0, seed=1
         ) as chaos,
     ):
-        chaos.odds = Odds([NAMED[name] for name in faults], 1.0, "1")
+        if faults:
+            chaos.odds = Odds([NAMED[name] for name in faults], 1.0, "1")
         yield chaos
 
 
@@ -138,6 +142,63 @@ async def test_a_process_is_there_again_afterwards(
         assert (process.pid != first) is (fault == "process killed")
         (*_, probe) = await chaos.probe(sale, "general", Patience(5.0))
         assert probe.outcome is Outcome.ACCEPTED
+
+
+async def test_nothing_breaks_while_a_process_starts(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks Postgres for by then belongs to no request, and a process must have a chance to start."""
+    tried, restart = asyncio.Event(), ServiceProcess.restart
+
+    async def noticed(process: ServiceProcess) -> None:
+        """Start, and look at the schema first, as many do."""
+        try:
+            db = await connect(process.database)
+            try:
+                assert await db.fetchval("SELECT count(*) FROM tickets") == 1
+            finally:
+                db.terminate()
+            await restart(process)
+        finally:
+            tried.set()
+
+    monkeypatch.setattr(ServiceProcess, "restart", noticed)
+
+    class InTurn(Odds):
+        def draw(self, step: Callable[[], SeenStep]) -> Fault | None:
+            """Kill the process at the first step, and let nobody through afterwards."""
+            super().draw(step)
+            return self.faults[min(self.steps, 2) - 1]
+
+    async with ready(server, resolve("service"), tmp_path) as chaos:
+        chaos.odds = InTurn([NAMED["process killed"], NAMED["cut before"]], 1.0, "1")
+        sale = await chaos.running.open_sale(TICKETS)
+        async with chaos.going_on():
+            assert (await bought(chaos, sale)).outcome is Outcome.UNKNOWN
+            async with asyncio.timeout(30):
+                await tried.wait()
+        assert (chaos.trouble, chaos.fired["process killed"]) == ("", 1)
+
+
+async def test_who_was_stopped_goes_on_when_it_is_broken_off(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no time to wait for the second to be over, too."""
+    monkeypatch.setattr("harness.faulting.chaos.ENDING", 0.0)
+    stopped, pause = asyncio.Event(), ServiceProcess.pause
+
+    def noticed(process: ServiceProcess) -> None:
+        stopped.set()
+        pause(process)
+
+    monkeypatch.setattr(ServiceProcess, "pause", noticed)
+    async with ready(server, resolve("service"), tmp_path, "process stopped") as chaos:
+        sale = await chaos.running.open_sale(TICKETS)
+        async with chaos.going_on():
+            buying = asyncio.create_task(bought(chaos, sale))
+            async with asyncio.timeout(10):
+                await stopped.wait()
+        assert (await buying).outcome is Outcome.ACCEPTED
 
 
 async def test_what_does_not_come_back_ends_the_chaos(
