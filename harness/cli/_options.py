@@ -91,6 +91,25 @@ class Rate(click.FloatRange):
         return rate
 
 
+class Share(click.ParamType):  # type: ignore[type-arg]  # as above
+    """So many of a hundred, such as ``1%`` or ``0.2%``: more than none. Converted to a number up to 1."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share.
+
+        Fails when it is no percentage, is none at all, or more than all.
+        """
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        share = float(text[:-1]) / 100 if re.fullmatch(r"\d+(\.\d+)?%", text, re.ASCII) else 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{value!r} is no share; valid: more than 0% and up to 100%, as in 0.5%", param, ctx)
+        return share
+
+
 class Budget(WholeNumber):
     """How much may be spent. Nothing is refused with a reason: what was not looked at was not found safe."""
 
@@ -107,6 +126,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DURATION = Duration()
 PAUSE = Pause()
+SHARE = Share()
 PORT = WholeNumber(1, 65535)
 
 
@@ -349,6 +369,20 @@ _SWARM: tuple[Setting, ...] = (
         type=click.BOOL,
         default=False,
         help="Go on after the first commit that breaks a law.",
+    ),
+    Setting(
+        name="chaos",
+        table=SWARM,
+        type=click.BOOL,
+        default=False,
+        help="Break connections, answers, sessions and processes of the target at random meanwhile.",
+    ),
+    Setting(
+        name="chaos-rate",
+        table=SWARM,
+        type=SHARE,
+        default="1%",
+        help="At how many of the target's statements and commits something breaks, on average.",
     ),
     Setting(
         name="workers",

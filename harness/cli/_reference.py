@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli._options import DURATION, PAUSE, SETTINGS
+from harness.cli._options import DURATION, PAUSE, SETTINGS, SHARE
 
 if TYPE_CHECKING:
     from harness.cli._options import Setting
@@ -55,7 +55,9 @@ def _type(setting: Setting) -> str:
     elif isinstance(setting.type, click.FloatRange):
         kind = f"number above {setting.type.min:g}"
     else:
-        kind = {click.BOOL: "true or false", DURATION: "duration", PAUSE: "pause"}.get(setting.type, "text")
+        kind = {click.BOOL: "true or false", DURATION: "duration", PAUSE: "pause", SHARE: "percentage"}.get(
+            setting.type, "text"
+        )
     return f"one or more: {kind}" if setting.multiple else kind
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from harness.driving.runner import Plan
     from harness.load.plan import LoadSettings
 
-_LOAD = ("users", "spawn-rate", "run-time", "shape", "behaviour", "wait", "stock", "keep-going")
+_LOAD = ("users", "spawn-rate", "run-time", "shape", "behaviour", "wait", "stock", "keep-going", "chaos")
+_CHAOS = ("chaos-rate",)
 _MASTER = ("bind", "port", "expect-workers")
 _WORKER = ("master-host", "master-port")
 _WEB = ("web-host", "web-port")
@@ -60,7 +61,7 @@ class SwarmCommand(click.Command):
 @click.command("swarm", cls=SwarmCommand, help=__doc__)
 @settings("target")
 @replace(SETTINGS["scenario"], shown=_USUAL).decorator()
-@settings("law", *_LOAD, "workers")
+@settings("law", *_LOAD, *_CHAOS, "workers")
 @click.option("--master", is_flag=True, help="Wait for workers that are started elsewhere.")
 @settings(*_MASTER, "expect-within")
 @click.option("--worker", is_flag=True, help="Be a worker of a master that is started elsewhere.")
@@ -97,11 +98,13 @@ def plan(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Plan:
             "of them with --scenario, or have the workers here: --workers N"
         )
     waiting = load.expect_within if load.master else 0.0
-    return plan_of(
+    made = plan_of(
         {**chosen, "scenario": scenarios, "max_time": _longest(load, len(scenarios)) + waiting},
         engines=("swarm",),
         load=load,
     )
+    _refuse_chaos_in_place(load, made)
+    return made
 
 
 def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> LoadSettings:
@@ -122,6 +125,7 @@ def load_settings(chosen: dict[str, Any], passed_on: Sequence[str] = ()) -> Load
         wait=chosen["wait"],
         stock=chosen["stock"],
         keep_going=chosen["keep_going"],
+        chaos=chosen["chaos_rate"] if chosen["chaos"] else None,
         workers=chosen["workers"] or 0,
         master=chosen["master"],
         bind=_bind(chosen) if chosen["master"] else LoadSettings().bind,
@@ -155,6 +159,7 @@ def refuse_contradictions(ctx: click.Context) -> None:
         (_WORKER, "--worker", False),
         ((*_MASTER, "expect-within"), "--master", chosen["master"]),
         (_WEB, "--web", chosen["web"]),
+        (_CHAOS, "--chaos", chosen["chaos"]),
     ):
         idle = [name for name in names if name in given and not present]
         if idle:
@@ -215,6 +220,17 @@ def _refuse_impossible(load: LoadSettings) -> None:
     processes = load.expect_workers if load.master else load.workers
     if processes > load.users:
         raise UsageError(f"{load.users} users cannot be shared out among {processes} workers. Raise --users.")
+
+
+def _refuse_chaos_in_place(load: LoadSettings, made: Plan) -> None:
+    from harness.driving.guard import works_in_place
+
+    if load.chaos and works_in_place(made.target):
+        raise UsageError(
+            f"--chaos breaks what is between a target and its database, and {made.spec} is connected to its "
+            "own already. Leave --chaos out, or name a target that is started here: service, sql, "
+            "specimen:NAME, module:object"
+        )
 
 
 def _bind(chosen: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.laws import Judgements
-    from harness.model import Evidence, Failure, FaultTable, Scenario
+    from harness.model import ChaosFigures, Evidence, Failure, FaultTable, Scenario
     from harness.model.events import Listener
     from harness.model.verdict import LoadFigures
 
@@ -60,6 +60,8 @@ class Tally:
     """How the load was, where an engine makes one."""
     faults: FaultTable | None = None
     """What was broken, and what that came to, where an engine fires faults."""
+    chaos: ChaosFigures | None = None
+    """What was broken at random, where a load was to bear that."""
     troubles: list[str] = field(default_factory=list)
     """What went wrong on the way, one line each; every one makes a pass inconclusive."""
     _started: float = field(default_factory=time.monotonic)
@@ -175,6 +177,7 @@ class Tally:
             coverage=dict(self.coverage),
             load=self.load,
             faults=self.faults,
+            chaos=self.chaos,
             seconds=round(time.monotonic() - self._started, 3),
         )
 

@@ -5,6 +5,9 @@ sale is one run of the check. All that was asked and answered is gathered from a
 history for each sale, and judged by all laws, together with the books at the end and the states that were
 committed on the way. The load ends at the first oversell, unless it is told to go on.
 
+With chaos the target runs behind a proxy, and the faults of the table are fired at its statements and commits
+at random, at rates and in an order that the seed draws.
+
 Buyers speak HTTP: a target that does not is served to them by a gateway in this process. A swarm finds what
 only shows under load and over time, and says nothing about one interleaving in particular.
 """
@@ -17,13 +20,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.driving.auditing import AuditMode, audited
+from harness.driving.guard import works_in_place
+from harness.driving.program import Patience
 from harness.errors import InconclusiveError
+from harness.exploring.stage import NOTHING_BETWEEN
+from harness.faulting.chaos import behind_chaos
+from harness.faulting.theatre import ground_of
 from harness.load.behaviour import BEHAVIOURS, behaviours_for
 from harness.load.plan import LoadPlan
-from harness.model import Outcome
+from harness.model import Afterwards, Outcome
 from harness.model.events import Noticed
 from harness.model.verdict import LoadFigures
 from harness.swarming.conversation import Conversation
+from harness.swarming.disturbance import Disturbance, merged
 from harness.swarming.gathering import Gatherer
 from harness.swarming.judging import judge_sales
 from harness.swarming.launching import launched
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
 
     from harness.driving.auditing import Auditor
     from harness.driving.trial import Settings, Trial
+    from harness.faulting.chaos import Chaos
     from harness.load.plan import LoadSettings
     from harness.model import Feature, Running, Scenario, Target, TicketType
     from harness.swarming.serving import Door
@@ -76,21 +86,22 @@ class Swarm:
         load, tally = trial.settings.load, trial.tally
         behaviours = _behaviours(load, trial.scenario, trial.supports)
         tally.scenario = replace(trial.scenario, reaches=_OWED)
-        async with _started(trial) as (running, door, auditor):
+        async with _started(trial) as (running, door, auditor, chaos):
             linger = trial.settings.operation_timeout if _reads_log(auditor) else SAMPLED_FOR
             sales = Sales(running, door, auditor, _on_sale(trial.scenario, load), linger)
             tally.audit = sales.audit
             interrupted: asyncio.CancelledError | None = None
             folder = _folder(trial)
             try:
-                await _load(trial, sales, folder, behaviours)
+                await _load(trial, sales, folder, behaviours, chaos)
             except asyncio.CancelledError as error:
                 interrupted = error
             except InconclusiveError as error:
                 tally.troubles.append(str(error))
             try:
+                disturbance = None if chaos is None else await _borne(trial, sales, chaos)
                 if load.record:
-                    await judge_sales(trial, running, sales, folder)
+                    await judge_sales(trial, running, sales, folder, disturbance)
             finally:
                 if interrupted is not None:
                     raise interrupted
@@ -100,11 +111,15 @@ ENGINE = Swarm()
 
 
 @contextlib.asynccontextmanager
-async def _started(trial: Trial) -> AsyncIterator[tuple[Running, Door, Auditor | None]]:
-    """Start the target, serve it, and follow its commits."""
+async def _started(trial: Trial) -> AsyncIterator[tuple[Running, Door, Auditor | None, Chaos | None]]:
+    """Start the target, behind chaos if there is to be any, serve it, and follow its commits."""
     load, timeout = trial.settings.load, trial.settings.operation_timeout
     async with contextlib.AsyncExitStack() as stack:
-        running = await stack.enter_async_context(trial.start(trial.database))
+        chaos = await stack.enter_async_context(_chaos(trial, load.chaos)) if load.chaos else None
+        if chaos is None:
+            running = await stack.enter_async_context(trial.start(trial.database))
+        else:
+            running = chaos.running
         auditor = None
         if load.record:
             auditor = await stack.enter_async_context(audited(trial.database, trial.implementation, running))
@@ -115,10 +130,52 @@ async def _started(trial: Trial) -> AsyncIterator[tuple[Running, Door, Auditor |
         door = await stack.enter_async_context(
             served(running, trial.supports, clients=clients, timeout=timeout)
         )
-        yield running, door, auditor
+        yield running, door, auditor, chaos
 
 
-async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[str, int]) -> None:
+def _chaos(trial: Trial, rate: float) -> contextlib.AbstractAsyncContextManager[Chaos]:
+    """Return what starts the target where things break.
+
+    :raises InconclusiveError: when nothing can stand between the target and its database.
+    """
+    if works_in_place(trial.implementation):
+        raise InconclusiveError(f"no chaos: {NOTHING_BETWEEN}")
+    return behind_chaos(
+        trial.database,
+        trial.start,
+        ground_of(trial.implementation),
+        rate=rate,
+        seed=trial.settings.seed,
+        tls=trial.settings.proxy_tls,
+    )
+
+
+async def _borne(trial: Trial, sales: Sales, chaos: Chaos) -> Disturbance:
+    """Return what the load had to bear, and how the target is now that it is over."""
+    tally = trial.tally
+    tally.chaos = figures = chaos.figures
+    if chaos.trouble:
+        tally.troubles.append(chaos.trouble)
+    if not figures.total:
+        tally.troubles.append(
+            f"nothing broke at {figures.steps} statements and commits: raise --chaos-rate or --run-time"
+        )
+    afterwards = None
+    if sales.opened and not chaos.trouble:
+        patience = Patience(trial.settings.operation_timeout)
+        probes = await chaos.probe(sales.opened[-1].sale, sales.tickets[0].name, patience)
+        afterwards = Afterwards(probes=probes) if probes else None
+    return Disturbance(
+        broke="while things broke at random",
+        lies=merged(chaos.lies),
+        afterwards=afterwards,
+        last=len(sales.opened) - 1,
+    )
+
+
+async def _load(
+    trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[str, int], chaos: Chaos | None
+) -> None:
     """Open the first sale, and have Locust load the target for as long as it is to.
 
     :raises InconclusiveError: when it could not begin.
@@ -138,8 +195,12 @@ async def _load(trial: Trial, sales: Sales, folder: Path, behaviours: Mapping[st
                 if locusts.web:
                     tally.listen(Noticed(message=f"Locust's page: {locusts.web}"))
                 watch = Watch(trial, sales, conversation, locusts, patience)
+                if chaos is not None:
+                    watch.mishap = lambda: chaos.trouble
+                    tally.listen(Noticed(message=chaos.announcement))
                 try:
-                    await watch.run()
+                    async with contextlib.nullcontext() if chaos is None else chaos.going_on():
+                        await watch.run()
                 finally:
                     tally.troubles += conversation.troubles
                     tally.load = _figures(conversation)
@@ -212,6 +273,7 @@ def _plan(trial: Trial, url: str, behaviours: Mapping[str, int]) -> LoadPlan:
         seed=settings.seed,
         record=load.record,
         may_load_host=load.may_load_host,
+        fickle=load.chaos is not None,
     )
 
 

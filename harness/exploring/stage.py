@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Chooser = Callable[[frozenset[str], frozenset[str], Sequence[Event]], str | None]
 
 
+NOTHING_BETWEEN = "the target is connected to its database already, so nothing can stand between them"
 _IDLE = 0.1
 """Seconds of listening to what the application does of its own accord."""
 _COMPANY = 0.005
@@ -302,7 +303,7 @@ class Stage:
 def no_stage(scenario: Scenario, target: Target) -> str | None:
     """Return why nothing can stand between a target and its database; ``None`` when something can."""
     if works_in_place(target):
-        return "the target is connected to its database already, so nothing can stand between them"
+        return NOTHING_BETWEEN
     if Feature.DISCONNECT in scenario.needs:
         return "a client that goes away is no order of statements"
     return None

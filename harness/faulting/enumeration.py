@@ -38,10 +38,10 @@ def cells(clean: Clean, faults: Mapping[str, Fault], ground: Ground) -> list[Inj
 
     Where the time may not do for all, most is seen early: first those at whose statement the same fault was
     not fired before, for somebody else. Of these, those that have the first turn at all steps; then step by
-    step, and at each in the order of the columns; at last, likewise, what costs much.
+    step, and at each in the order of the columns; at last what costs much, one stage after another.
     """
     known: set[tuple[str, str, bool]] = set()
-    found: list[tuple[bool, int, bool, int, int, Injection]] = []
+    found: list[tuple[bool, int, int, bool, int, int, Injection]] = []
     possible = [fault for fault in faults.values() if fault.impossible(ground) is None]
     for column, fault in enumerate(possible):
         for place, (request, step) in enumerate(clean.steps(fault)):
@@ -49,8 +49,8 @@ def cells(clean: Clean, faults: Mapping[str, Fault], ground: Ground) -> list[Inj
             repeats = alike in known
             known.add(alike)
             injection = injection_of(request, step, fault.name)
-            found.append((repeats, fault.turn, fault.keyed, place, column, injection))
-    return [injection for *_, injection in sorted(found, key=itemgetter(0, 1, 2, 3, 4))]
+            found.append((repeats, fault.turn, fault.place, fault.keyed, place, column, injection))
+    return [injection for *_, injection in sorted(found, key=itemgetter(0, 1, 2, 3, 4, 5))]
 
 
 def injection_of(request: RequestId, step: SeenStep, fault: str) -> Injection:

@@ -33,6 +33,8 @@ class Ground:
     """It runs in a process of its own; otherwise its clients live in ours."""
     keys: bool = False
     """Its clients can send an idempotency key."""
+    concurrent: bool = False
+    """It can be started several times at once."""
     own_server: bool = False
     """There can be a Postgres of the engine's own, to go down and come back."""
     pooler: bool = False
@@ -143,6 +145,11 @@ class Fault(Protocol):
     def place(self) -> Place:
         """On which stage it is fired."""
 
+    @property
+    def alone(self) -> bool:
+        """It is about one request whose client, whose server or whose neighbours are known: under load nobody
+        can tell them apart."""
+
     def impossible(self, ground: Ground) -> str | None:
         """Return why this cannot be done to such a target; ``None`` when it can."""
 
@@ -167,6 +174,7 @@ class Anywhere:
     turn: Turn = Turn.MIDDLE
     keyed: bool = False
     place: Place = Place.HERE
+    alone: bool = False
 
     def impossible(self, ground: Ground) -> str | None:  # noqa: ARG002  # some ask for something of it
         """Find nothing in the way."""

@@ -78,6 +78,7 @@ class Stalled(Anywhere):
     """The step stands still for longer than its locks or holds last; the client waits, and it goes on."""
 
     name: str = "stands still"
+    alone: bool = True
     turn: Turn = Turn.FIRST
     gives_up: bool = False
     """The client has given up by then."""
@@ -105,6 +106,7 @@ class Gone(Anywhere):
     """The client goes away without waiting; what it asked for goes on by itself."""
 
     name: str = "client gone"
+    alone: bool = True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -123,6 +125,7 @@ class Killed(Anywhere):
 
     name: str = "killed"
     turn: Turn = Turn.FIRST
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Leave processes to those faults that can end them."""
@@ -191,6 +194,7 @@ class Retried(Anywhere):
 
     name: str = "client retries"
     turn: Turn = Turn.FIRST
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Need a client that can send the same key again."""
@@ -219,6 +223,7 @@ class Twice(Anywhere):
     """The client sends the same request once more while the first stands at the step: a second click."""
 
     name: str = "sent twice"
+    alone: bool = True
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -235,6 +240,7 @@ class CancelsMeanwhile(Anywhere):
     """The client cancels while it still buys."""
 
     name: str = "cancels while buying"
+    alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
         """Need something that can be cancelled."""

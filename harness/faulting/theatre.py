@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.driving.guard import starts_concurrently
 from harness.exploring.stage import stage
 from harness.faulting.fault import Ground, Place
 from harness.faulting.faults import FAULTS
@@ -38,6 +39,7 @@ def ground_of(target: Target) -> Ground:
         supports=target.supports,
         own_process=bool(getattr(target, "own_process", False)),
         keys=bool(getattr(target, "takes_keys", False)),
+        concurrent=starts_concurrently(target),
         through_pooler=str(getattr(target, "through_pooler", "")),
     )
 
@@ -46,8 +48,8 @@ def ground_of(target: Target) -> Ground:
 class House:
     """Brings up theatres, and another one when the last is spent.
 
-    There is one for each :class:`~harness.faulting.fault.Place` at most. Another than the first is brought up
-    when something is to be fired there.
+    There is one for each :class:`~harness.faulting.fault.Place` at most, brought up when something is to be
+    fired there; one at a time, where the target cannot be started several times at once.
     """
 
     database: str
@@ -74,6 +76,10 @@ class House:
     async def theatre(self, injections: Iterable[Injection] = ()) -> Theatre:
         """Return the theatre in which these faults can be fired, brought up if there is none to be used."""
         place = self.place_of(injections)
+        for other in Place:
+            # Two at once might share what the target keeps in a module.
+            if other is not place and not self.ground.concurrent:
+                await self.close(other)
         if place in self._theatres and self._theatres[place].spent:
             await self.close(place)
         if place not in self._theatres:

@@ -25,7 +25,7 @@ import msgpack
 from harness.load.plan import LoadPlan, Sale, Shape
 
 NAME = "oversell"
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised with every change that another version would not understand."""
 LENGTH = Struct("!I")
 LARGEST = 64 * 1024 * 1024

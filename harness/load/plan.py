@@ -43,6 +43,8 @@ class LoadSettings:
     """Units on sale in each sale; ``None``: ten for every user."""
     keep_going: bool = False
     """Go on after the first oversell."""
+    chaos: float | None = None
+    """The share of the target's statements and commits at which something breaks; ``None``: nothing does."""
     workers: int = 0
     """Worker processes on this machine; 0: one process makes all the load."""
     master: bool = False
@@ -93,6 +95,8 @@ class LoadPlan:
     seed: int
     record: bool
     may_load_host: bool
+    fickle: bool = False
+    """Buyers give up waiting now and then, and some try again where they do not know what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from random import uniform
+from random import Random, uniform
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -59,6 +59,12 @@ GRACE = 1.0
 """Seconds beyond the time-outs, in which what is under way ends by itself."""
 SHAKEN = 0.2
 """Seconds before the next visit of somebody who got no answer: who is down is not asked all the time."""
+GIVES_UP = 0.01
+"""How often a fickle buyer gives up before the answer comes."""
+IMPATIENCE = 0.05
+"""Seconds after which they do, at the most."""
+TRIES_AGAIN = 0.5
+"""How often a fickle buyer asks once more, who does not know what became of it."""
 TAKEN_AWAY = Answer(Outcome.UNKNOWN, detail="the buyer was taken away before the answer came")
 
 
@@ -88,6 +94,8 @@ class Buyer(FastHttpUser):
             self.host = planned_host(environment)
         super().__init__(environment)
         self._named = Named()
+        self._luck: Random | None = None
+        """Of a fickle buyer, for this visit."""
         self._sale: Sale | None = None
         self._origin: Origin | None = None
         self._connections: list[Connection] = []
@@ -122,7 +130,9 @@ class Buyer(FastHttpUser):
         assert sale is not None  # noqa: S101  # there is one, once all is ready
         self._sale = sale
         self._named = Named()
-        return self._share.newcomer(sale)
+        visit = self._share.newcomer(sale)
+        self._luck = self._fickleness(visit)
+        return visit
 
     def visit(self, behaviour: str | None = None) -> None:
         """Come, and do what a behaviour says.
@@ -144,12 +154,19 @@ class Buyer(FastHttpUser):
     def do(self, operation: Operation) -> Answer:
         """Ask for an operation, and return what was answered. Records it.
 
+        A fickle buyer who does not know what became of it may ask once more.
+
         Names of reservations and holds are filled in from what was answered since :meth:`arrive`.
 
         :raises ValueError: when the sale has no such ticket type, or the contract no such request.
         """
         self._begin()
-        return self._perform(operation, operation.person, self._connection(0))
+        answer = self._perform(operation, operation.person, self._connection(0))
+        if answer.outcome is not Outcome.UNKNOWN or not self._happens(TRIES_AGAIN):
+            return answer
+        gevent.sleep(SHAKEN)
+        self._begin()
+        return self._perform(operation, f"{operation.person} (again)", self._connection(0))
 
     def do_together(self, *operations: Operation) -> tuple[Answer, ...]:
         """Ask for several operations at the same moment, each on a connection of its own."""
@@ -288,9 +305,20 @@ class Buyer(FastHttpUser):
     def _exchange(self, errand: Errand, connection: Connection) -> tuple[int, bytes]:
         request = errand.request
         body = None if request.body is None else json.dumps(request.body).encode()
-        return connection.ask(
-            request.method, request.path, body, self._plan.timeout, among_others=errand.among_others
-        )
+        timeout = self._plan.timeout
+        if self._luck is not None and self._happens(GIVES_UP):
+            timeout = min(timeout, self._luck.uniform(0.001, IMPATIENCE))
+        return connection.ask(request.method, request.path, body, timeout, among_others=errand.among_others)
+
+    def _fickleness(self, visit: Visit) -> Random | None:
+        """Return the luck of a fickle buyer, which is not that of their behaviour; ``None`` for others."""
+        if not self._plan.fickle:
+            return None
+        return Random(f"{self._plan.seed} fickle {visit.person}")  # noqa: S311  # for choosing, not for secrets
+
+    def _happens(self, chance: float) -> bool:
+        """Say whether something happens that only happens to fickle buyers."""
+        return self._luck is not None and self._luck.random() < chance
 
     def _tell_locust(self, errand: Errand, invoked: int, size: int, failure: str) -> None:
         """Have Locust count it, by its kind: a refusal is an answer, an unknown outcome a failure."""

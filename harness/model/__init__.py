@@ -5,7 +5,15 @@ Everything a person needs to write a scenario or a target is exported from this 
 
 from harness.model.answers import Answer, Outcome, not_offered
 from harness.model.evidence import Books, Call, Commit, Entry, Evidence, Incident, IncidentKind, Stock
-from harness.model.faults import Afterwards, FaultFinding, FaultRow, FaultTable, Injection, Mark
+from harness.model.faults import (
+    Afterwards,
+    ChaosFigures,
+    FaultFinding,
+    FaultRow,
+    FaultTable,
+    Injection,
+    Mark,
+)
 from harness.model.operations import (
     Cancel,
     ChangeCapacity,
@@ -37,6 +45,7 @@ __all__ = [
     "Call",
     "Cancel",
     "ChangeCapacity",
+    "ChaosFigures",
     "Check",
     "Client",
     "Commit",

@@ -114,3 +114,24 @@ class Afterwards:
     """Whom it never answered although nothing of theirs was broken."""
     left_open: tuple[str, ...] = ()
     """Sessions that are still in a transaction or wait for somebody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosFigures:
+    """What was broken at random under load."""
+
+    rate: float
+    """The share of steps at which something was to break."""
+    steps: int
+    """Statements and commits that came."""
+    shares: Mapping[str, float]
+    """The share of each fault, as the seed drew it, where all can be fired alike."""
+    fired: Mapping[str, int]
+    """How many of each were fired."""
+    reasons: tuple[str, ...] = ()
+    """Why faults are missing that could be fired at other targets."""
+
+    @property
+    def total(self) -> int:
+        """How many were fired in all."""
+        return sum(self.fired.values())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.model.evidence import Commit
-    from harness.model.faults import FaultTable
+    from harness.model.faults import ChaosFigures, FaultTable
 
 
 class Verdict(StrEnum):
@@ -135,6 +135,8 @@ class Check:
     """How the load was, where an engine makes one."""
     faults: FaultTable | None = None
     """What was broken and what that came to, where an engine fires faults."""
+    chaos: ChaosFigures | None = None
+    """What was broken at random, where a load was to bear that."""
     seconds: float = 0.0
 
 

@@ -307,6 +307,7 @@ def _sections(report: Report, folder: Path, lanes: _Lanes) -> Iterable[Renderabl
         yield Text("")
     yield from _lines("explored", _explored(report))
     yield from _lines("broken on purpose", faults.lines_broken(report))
+    yield from _lines("broken at random", faults.lines_chaos(report))
     yield from _lines("loaded", words.lines_loaded(report))
     yield from _lines("audited", words.lines_audited(report))
     yield from _lines("not judged", words.lines_not_judged(report), "dim")

@@ -53,6 +53,32 @@ def lines_broken(report: Report) -> list[str]:
     ]
 
 
+def chaos(check: Check) -> str:
+    """Return in words what broke at random; empty for a check without chaos."""
+    figures = check.chaos
+    if figures is None:
+        return ""
+    often = sorted(figures.fired.items(), key=lambda each: -each[1])
+    parts = ", ".join(
+        f"{name} {number:,} (of {figures.shares[name]:.1%})" for name, number in often if number
+    )
+    none = ", ".join(name for name, number in often if not number)
+    return "; ".join(
+        (
+            f"{counted(figures.total, 'fault')} at {figures.steps:,} statements and commits "
+            f"({figures.rate * 100:.4g}% of them were asked for)",
+            *([parts] if parts else []),
+            *([f"none of {none}"] if none else []),
+            *figures.reasons,
+        )
+    )
+
+
+def lines_chaos(report: Report) -> list[str]:
+    """Return what broke at random in each check."""
+    return [f"{check_title(check)}: {chaos(check)}" for check in report.checks if check.chaos is not None]
+
+
 def lines_found(table: FaultTable) -> list[str]:
     """Return the findings, a line each."""
     lines = [

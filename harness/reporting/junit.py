@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from harness.model import Verdict
-from harness.reporting import words
+from harness.reporting import faults, words
 from harness.reporting.text import one_line
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def _numbers(check: Check) -> Iterable[str]:
         yield f"audited: {check.audit}, commits {check.commits_audited}, states {check.states_audited}"
     if loaded := words.load(check):
         yield f"load: {loaded}"
+    if broke := faults.chaos(check):
+        yield f"broken at random: {broke}"
     for law, result in check.laws.items():
         yield f"{law}: {result.judgement}{f' ({result.reason})' if result.reason else ''}"
 

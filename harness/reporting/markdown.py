@@ -51,6 +51,7 @@ def render_markdown(report: Report, failures: Mapping[str, Failure] | None = Non
         *_broken(report),
         *_explored(report),
         *_bullets("Broken on purpose", faults.lines_broken(report), escape),
+        *_bullets("Broken at random", faults.lines_chaos(report), escape),
         *_bullets("Loaded", words.lines_loaded(report), escape),
         *_bullets("Audited", words.lines_audited(report), escape),
         *_not_judged(report),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.model import Books, Scenario
     from harness.model.events import Event
+    from harness.swarming.disturbance import Disturbance
     from harness.swarming.joining import Survey
 
 WORTH_IT = 200_000
@@ -45,6 +46,8 @@ class Job:
     laws: tuple[str, ...] | None
     seen: Mapping[int, tuple[Books, tuple[Books, ...]]]
     """The final books and the states on the way, by the number of each sale that is to be judged."""
+    disturbance: Disturbance | None = None
+    """What was broken on purpose meanwhile."""
 
     def packed(self) -> bytes:
         """Return the job as it goes into a file."""
@@ -141,8 +144,13 @@ def judge(job: Job) -> tuple[Tally, frozenset[int]]:
     for number, history in job.survey.histories(job.seen):
         books, states = job.seen[number]
         evidence = Evidence(scenario=job.scenario, history=history, books=books, states=states)
+        if job.disturbance is not None:
+            evidence = job.disturbance.told(number, evidence)
         if not tally.judge(evidence).violations:
-            tally.add(evidence)
+            if job.disturbance is None:
+                tally.add(evidence)
+            else:
+                tally.add_broken(evidence, job.disturbance.broke)
             held.add(number)
     tally.forget()
     return tally, frozenset(held)

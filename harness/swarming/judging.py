@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from harness.driving.tally import Tally
     from harness.driving.trial import Trial
     from harness.model import Books, Call, LawResult, Running, Scenario
+    from harness.swarming.disturbance import Disturbance
     from harness.swarming.joining import Survey
     from harness.swarming.sales import OpenSale, Sales
 
@@ -43,13 +44,16 @@ _ALIKE_WHEN_UNSURE = 4
 """Readings that must agree at the end of a sale in which some outcome is unknown."""
 
 
-async def judge_sales(trial: Trial, running: Running, sales: Sales, folder: Path) -> None:
+async def judge_sales(
+    trial: Trial, running: Running, sales: Sales, folder: Path, disturbance: Disturbance | None = None
+) -> None:
     """Judge every sale; where the books can be read no more, what the audit saw of it.
 
     :param folder: where the history was gathered.
+    :param disturbance: what was broken on purpose meanwhile.
     :raises InconclusiveError: when that is so.
     """
-    judge = _Judge(trial, running, sales, folder)
+    judge = _Judge(trial, running, sales, folder, disturbance)
     try:
         monitor = await connect(trial.database)
         try:
@@ -68,6 +72,7 @@ class _Judge:
     running: Running
     sales: Sales
     folder: Path
+    disturbance: Disturbance | None
     _seen: dict[int, tuple[Books, tuple[Books, ...]]] = field(default_factory=dict)
     """The final books, and the states on the way, of sales that are not judged yet."""
     _judged: set[int] = field(default_factory=set)
@@ -112,7 +117,7 @@ class _Judge:
             if self.sales.is_broken(sale.number) and sale.number not in self._judged:
                 states = self._seen[sale.number][1] if sale.number in self._seen else ()
                 *rest, last = states or self.sales.seen(sale.number).states
-                tally.add(Evidence(scenario=self._scenario, history=(), books=last, states=tuple(rest)))
+                self._add(Evidence(scenario=self._scenario, history=(), books=last, states=tuple(rest)))
 
     async def _judge_in_two(self, found: Survey, monitor: asyncpg.Connection) -> None:
         """Judge one half of the sales here, and have the other half judged by another process meanwhile."""
@@ -122,7 +127,14 @@ class _Judge:
             await self._look(sale, found, monitor)
         seen = {sale.number: self._believed(sale) for sale in theirs}
         tally = self.trial.tally
-        job = Job(survey=found, scenario=self._scenario, engine=tally.engine, laws=tally.laws, seen=seen)
+        job = Job(
+            survey=found,
+            scenario=self._scenario,
+            engine=tally.engine,
+            laws=tally.laws,
+            seen=seen,
+            disturbance=self.disturbance,
+        )
         async with elsewhere(job, self.folder) as other:
             await self._judge_here(found, mine, monitor)
             done = await other.done()
@@ -173,6 +185,8 @@ class _Judge:
         tally = self.trial.tally
         books, states = self._believed(sale)
         evidence = Evidence(scenario=self._scenario, history=history, books=books, states=states)
+        if self.disturbance is not None:
+            evidence = self.disturbance.told(sale.number, evidence)
         begun = time.monotonic()
         judgements = tally.judge(evidence)
         if time.monotonic() - begun > _LONG:
@@ -182,9 +196,16 @@ class _Judge:
             later = await self._books(sale, monitor, alike=_ALIKE_WHEN_UNSURE)
             if later != books:
                 evidence = replace(evidence, books=later, states=(*evidence.states, books))
-        tally.add(evidence)
+        self._add(evidence)
         self._judged.add(sale.number)
         del self._seen[sale.number]
+
+    def _add(self, evidence: Evidence) -> None:
+        """Hand a run to the tally, with what was broken in it."""
+        if self.disturbance is None:
+            self.trial.tally.add(evidence)
+        else:
+            self.trial.tally.add_broken(evidence, self.disturbance.broke)
 
     def _believed(self, sale: OpenSale) -> tuple[Books, tuple[Books, ...]]:
         """Return the final books of a sale and those states on the way that can be believed."""

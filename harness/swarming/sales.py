@@ -189,7 +189,7 @@ def scaled(tickets: Sequence[TicketType], total: int) -> tuple[TicketType, ...]:
     was = sum(ticket.initial for ticket in tickets)
     shares = [ticket.initial * total / was if was else 0.0 for ticket in tickets]
     units = [max(int(share), min(ticket.initial, 1)) for share, ticket in zip(shares, tickets, strict=True)]
-    by_remainder = sorted(range(len(units)), key=lambda place: int(shares[place]) - shares[place])
+    by_remainder = sorted(range(len(units)), key=lambda place: units[place] - shares[place])
     for place in by_remainder:
         if sum(units) < total and tickets[place].initial:
             units[place] += 1

@@ -19,7 +19,7 @@ from harness.load.messages import Live
 from harness.model.events import LoadProgressed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from harness.driving.auditing import Auditor, Breach
     from harness.driving.trial import Trial
@@ -52,6 +52,8 @@ class Watch:
     locusts: Locusts
     patience: float
     """Seconds that buyers have at the end to finish what they are about."""
+    mishap: Callable[[], str] = lambda: ""
+    """Says what else must end the load; nothing while there is nothing."""
     commits: int = 0
     lag_seconds: float | None = None
     breaches: list[Breach] = field(default_factory=list)
@@ -102,6 +104,8 @@ class Watch:
             await self._look_at_books()
         except InconclusiveError as error:
             self.conversation.doubt(str(error))
+        if mishap := self.mishap():
+            self.conversation.doubt(mishap)
         self._look_at_processes()
         self._look_at_answers()
         if self.conversation.troubles:

@@ -114,7 +114,11 @@ class RunningSql:
         """Return a client whose statements are prepared."""
         await self._listener.listen()
         client = SqlClient(await connect(self.database), self._listener)
-        await client.warm()
+        try:
+            await client.warm()
+        except BaseException:
+            client.abandon()
+            raise
         return client
 
     async def open_sale(self, tickets: Sequence[TicketType]) -> _ticketing.Sale:

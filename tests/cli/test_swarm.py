@@ -103,6 +103,7 @@ def test_every_flag_reaches_the_load(folder: Path) -> None:
     """Nothing that was said is lost on the way."""
     (folder / "mine.py").write_text("from harness.locusts import Buyer\n")
     flags = ["--users", "200", "--run-time", "2m", "--wait", "1s..2s", "--stock", "50", "--keep-going"]
+    flags += ["--chaos", "--chaos-rate", "2.5%"]
     more = ["--workers", "2", "--shape", "spike", "--behaviour", "rush=3", "--locustfile", "mine.py"]
     made = load(*flags, *more, "--web", "--i-may-load-this-host", "--", "--tags", "a")
     assert made == LoadSettings(
@@ -111,6 +112,7 @@ def test_every_flag_reaches_the_load(folder: Path) -> None:
         wait=(1, 2),
         stock=50,
         keep_going=True,
+        chaos=0.025,
         workers=2,
         shape=Shape.SPIKE,
         behaviours={"rush": 3},
@@ -119,6 +121,21 @@ def test_every_flag_reaches_the_load(folder: Path) -> None:
         may_load_host=True,
         locust_options=("--tags", "a"),
     )
+
+
+def test_chaos_has_a_rate_of_its_own() -> None:
+    """One in a hundred, unless another is named; without the flag a rate in a file is of no consequence."""
+    assert load("--chaos").chaos == 0.01
+    assert load("--chaos", "--chaos-rate", "100%").chaos == 1
+    assert load("--no-chaos").chaos is None
+
+
+@pytest.mark.parametrize("rate", ["0%", "100.1%", "1", "0.01", "-1%", "1 %", "nan%", "%", "much", ""])
+def test_a_rate_that_is_no_share_is_refused(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line that shows a valid one."""
+    line = refusal(capsys, "--chaos", "--chaos-rate", rate)
+    assert "--chaos-rate" in line
+    assert "as in 0.5%" in line
 
 
 def test_a_master_says_where_and_for_whom_it_waits() -> None:
@@ -218,6 +235,12 @@ def test_a_value_that_is_none_is_refused(
         (["--expect-within", "3s"], "--expect-within says nothing without --master"),
         (["--web-port", "8089"], "--web-port says nothing without --web"),
         (["--web-host", "127.0.0.1"], "--web-host says nothing without --web"),
+        (["--chaos-rate", "2%"], "--chaos-rate says nothing without --chaos"),
+        (
+            ["--chaos", "--target", "http://127.0.0.1:3000"],
+            "http://127.0.0.1:3000 is connected to its own already",
+        ),
+        (["--worker", "--master-host", "h", "--chaos"], "--chaos is for the master to say"),
         (["--shape", "ramp", "--spawn-rate", "5"], "Choose one of --shape and --spawn-rate"),
         (["--users", "100", "--spawn-rate", "1", "--run-time", "60s"], "100 s to come"),
         (["--users", "2", "--workers", "3"], "2 users cannot be shared out among 3 workers"),
@@ -315,6 +338,8 @@ def test_a_file_does_not_contradict_what_it_does_not_know_of(folder: Path) -> No
         ('[swarm]\nusers = "3"', "key swarm.users: must be a whole number"),
         ('[swarm]\nspawn-rate = "3"', "key swarm.spawn-rate: must be a number"),
         ('[swarm]\nrun-time = "3"', "key swarm.run-time"),
+        ('[swarm]\nchaos = "yes"', "key swarm.chaos: must be true or false"),
+        ("[swarm]\nchaos-rate = 0.01", "key swarm.chaos-rate: must be a string"),
         ("[swarm]\nweb = 1", "key swarm.web: must be true or false"),
         ("[swarm]\nconsent = true", "No setting named 'swarm.consent'"),
     ],

@@ -8,134 +8,32 @@ import os
 import secrets
 import signal
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.content import content
-from harness.driving.checking import Subject, check, refusal
-from harness.driving.guard import install
+from harness.driving.checking import refusal
 from harness.driving.scenarios import load_scenarios
-from harness.driving.trial import Settings
 from harness.engines import ENGINES, default_engines
 from harness.load.plan import LoadSettings
 from harness.model import Phase, Program, Scenario, TicketType, Verdict
-from harness.model.events import CheckFinished, LoadProgressed
+from harness.model.events import CheckFinished
 from harness.model.ledger import Ledger
 from harness.model.operations import ChangeCapacity
 from harness.postgres import connect, provision
 from harness.swarming.joining import survey
 from harness.targets import resolve
-from tests.cli.commandline import carrying
-from tests.driving.fakes import Heard
+from tests.engines.swarmed import RUSH, SWARM, Swarmed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from harness.model import Check, Target
-    from harness.model.events import Event
-    from harness.postgres import Server
 
-SWARM = ENGINES.get("swarm")
-RUSH = load_scenarios([content("scenarios")])["rush"].build()
 SHORT = LoadSettings(users=10, run_time=4.0)
 LONG = LoadSettings(users=10, run_time=60.0)
 """Longer than any of these tests may take: what ends it is something else."""
-
-
-@dataclass
-class Load(Heard):
-    """A listener that notices when there is load."""
-
-    buying: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __call__(self, event: Event) -> None:
-        super().__call__(event)
-        if isinstance(event, LoadProgressed) and event.rate:
-            self.buying.set()
-
-
-@dataclass
-class Swarmed:
-    """Runs checks, and knows their processes by what they inherit."""
-
-    server: Server
-    folder: Path
-    mark: str
-    heard: Load = field(default_factory=Load)
-    checking: asyncio.Task[Check] | None = None
-
-    async def check(
-        self,
-        target: Target,
-        load: LoadSettings,
-        *,
-        scenario: Scenario = RUSH,
-        meanwhile: Callable[[], Awaitable[Any]] | None = None,
-    ) -> Check:
-        """Check a target; once there is load, something may happen."""
-        subject = Subject(
-            target=target,
-            name=target.name,
-            folder=self.folder,
-            settings=Settings(load=load, operation_timeout=3.0),
-        )
-        async with self.server.template(lambda url: install(target, url), label="swarm") as template:
-            self.checking = asyncio.create_task(
-                check(
-                    subject,
-                    scenario,
-                    SWARM,
-                    database=self.server.clone(template, "swarm"),
-                    listen=self.heard,
-                )
-            )
-            try:
-                if meanwhile is not None:
-                    await self._load(self.checking)
-                    await meanwhile()
-            except BaseException:
-                self.checking.cancel()
-                await asyncio.wait({self.checking})
-                raise
-            return await self.checking
-
-    async def _load(self, checking: asyncio.Task[Check]) -> None:
-        """Wait until people are buying, or will never be."""
-        buying = asyncio.create_task(self.heard.buying.wait())
-        await asyncio.wait({buying, checking}, return_when=asyncio.FIRST_COMPLETED)
-        buying.cancel()
-
-    def processes(self, *words: str) -> list[int]:
-        """Return the processes of these checks whose command line has all these words."""
-        return [pid for pid, line in carrying(self.mark).items() if all(word in line for word in words)]
-
-    def signal(self, number: signal.Signals, *words: str) -> None:
-        """Send a signal to the first of them."""
-        os.kill(min(self.processes(*words)), number)
-
-    @property
-    def progress(self) -> LoadProgressed:
-        """The last that was told of how it goes."""
-        last: LoadProgressed = self.heard.of(LoadProgressed)[-1]
-        return last
-
-    @property
-    def kept(self) -> int:
-        """How many records the run folder holds."""
-        return survey(self.folder / "swarm" / "rush" / "history").records
-
-
-@pytest.fixture
-def swarmed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Swarmed]:
-    """Checks whose processes must all be gone afterwards."""
-    mark = f"SWARMED_{secrets.token_hex(6)}"
-    monkeypatch.setenv(mark, "1")
-    it = Swarmed(server, tmp_path, mark)
-    yield it
-    assert it.processes("locust") == []
 
 
 class Undescribed:

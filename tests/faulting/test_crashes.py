@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.model import Books, Scenario
     from harness.postgres import Server
     from harness.specimens._running import ShopSale
+    from harness.specimens._shop import Shop
 
 DOWN = ["Postgres crashed", "Postgres restarted"]
 
@@ -50,6 +51,33 @@ async def gone_down(house: House, scenario: Scenario, fault: str, step: int) -> 
     assert apart.postmaster.process.pid != before
     assert await apart.watch.monitor.db.fetchval("SHOW fsync") == "on"
     return performance
+
+
+@pytest.mark.parametrize(("concurrent", "alive"), [(False, 1), (True, 2)])
+async def test_a_target_is_started_once_at_a_time_unless_it_says_otherwise(
+    concurrent: bool, alive: int, server: Server, tmp_path: Path
+) -> None:
+    """What it keeps in a module belongs to one database; the server of our own is another."""
+    there = 0
+
+    class Counted(WatchedShop):
+        starts_concurrently = concurrent
+
+        @contextlib.asynccontextmanager
+        async def equipped(self, database: str) -> AsyncIterator[Shop]:
+            nonlocal there
+            async with super().equipped(database) as shop:
+                there += 1
+                yield shop
+                there -= 1
+
+    async with house_of(server, Counted(), tmp_path) as house:
+        theatre = await house.theatre()
+        plain = await theatre.perform(queue(1, 2))
+        todo = cells(Clean(plain=plain, keyed=None), theatre.faults, theatre.ground)
+        await house.theatre([each for each in todo if each.fault == DOWN[0]])
+        assert there == alive
+    assert there == 0
 
 
 def is_well(performance: Performance) -> bool:

@@ -30,6 +30,8 @@ class Shop:
     broken: str = ""
     """``closes``: a request is done and the connection closed; ``fails``: 500; ``cuts``: half an answer;
     ``leaves``: the connection is closed after the answer, which does not say so."""
+    delay: float = 0.0
+    """Seconds that each answer takes."""
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set nothing is answered. Set at first."""
     withheld: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -104,6 +106,7 @@ async def _serve_one(shop: Shop, reader: asyncio.StreamReader, writer: asyncio.S
     status, data = shop.respond(method, target, body)
     if not shop.silent.is_set():
         shop.withheld.release()
+    await asyncio.sleep(shop.delay)
     await shop.silent.wait()
     if shop.broken == "closes":
         return False

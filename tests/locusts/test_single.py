@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HOUR = 3600 * 10**9
 """In nanoseconds."""
+_NO_MATTER = ("--exit-code-on-error", "0")
+"""For Locust: what got no answer is no failure of its own."""
 
 
 async def test_what_buyers_did_is_recorded(tmp_path: Path) -> None:
@@ -339,3 +341,36 @@ async def test_another_host_is_loaded_when_it_may_be(tmp_path: Path) -> None:
         await engine.until_recorded(1)
         await stopped(engine, process)
         assert {call.answer.outcome for _, call in engine.calls} == {Outcome.UNKNOWN}
+
+
+async def test_fickle_buyers_ask_again_where_they_do_not_know(tmp_path: Path) -> None:
+    """Half of them, once, under the same name and as a call of its own; who knows asks no more."""
+    async with loaded(tmp_path, *_NO_MATTER, fickle=True) as (shop, engine, process):
+        shop.broken = "fails"
+        await engine.until_recorded(100)
+        await stopped(engine, process)
+        calls = {call.client: call for _, call in engine.calls}
+        again = {name: call for name, call in calls.items() if name.endswith(" (again)")}
+        assert len(calls) == len(engine.calls)
+        unsure = [
+            call for name, call in calls.items() if call.outcome is Outcome.UNKNOWN and name not in again
+        ]
+        assert 0 < len(again) < len(unsure)
+        for name, call in again.items():
+            before = calls[name.removesuffix(" (again)")]
+            assert (before.outcome, before.operation) == (Outcome.UNKNOWN, call.operation)
+            assert before.invoked < call.invoked
+
+
+@pytest.mark.parametrize("fickle", [True, False])
+async def test_only_fickle_buyers_give_up_before_the_answer_comes(tmp_path: Path, fickle: bool) -> None:
+    """A few of them: what they asked for is done all the same."""
+    async with loaded(tmp_path, *_NO_MATTER, users=100, fickle=fickle) as (shop, engine, process):
+        shop.delay = 0.06
+        await engine.until_recorded(1500)
+        await stopped(engine, process)
+        unsure = [call for _, call in engine.calls if call.outcome is Outcome.UNKNOWN]
+        assert all("no answer within 0.0" in call.answer.detail for call in unsure)
+        assert bool(unsure) is fickle
+        assert len(unsure) < len(engine.calls) / 10
+        assert len(shop.asked) == len(engine.calls)

@@ -11,10 +11,11 @@ from jsonschema import Draft202012Validator
 
 from harness.content import content
 from harness.errors import InconclusiveError
-from harness.model import FaultFinding, FaultRow, FaultTable, Injection, Mark
+from harness.model import ChaosFigures, FaultFinding, FaultRow, FaultTable, Injection, Mark
 from harness.reporting import read_failure, read_report, report_to_dict
 from harness.reporting.failure_file import write_failure
-from harness.reporting.faults import figures, grid, lines_broken, lines_found, lines_grid
+from harness.reporting.faults import figures, grid, lines_broken, lines_chaos, lines_found, lines_grid
+from harness.reporting.junit import render_junit
 from harness.reporting.markdown import render_markdown
 from harness.reporting.page import render_page
 from tests.reporting.samples import FAILURE, VIOLATED_REPORT
@@ -57,6 +58,15 @@ TABLE = FaultTable(
     pairs_unexplored=1_497,
     made_good=0.4,
     reasons=("killed: not here",),
+)
+
+
+CHAOS = ChaosFigures(
+    rate=0.01,
+    steps=120_000,
+    shares={"cut before": 0.075, "answer lost": 0.9, "rows locked": 0.025},
+    fired={"cut before": 3, "answer lost": 1_200, "rows locked": 0},
+    reasons=("no process",),
 )
 
 
@@ -109,6 +119,25 @@ def test_the_document_holds_it(report: Report, tmp_path: Path) -> None:
     assert read_report(tmp_path).checks[0].faults == TABLE
     document["checks"][0]["faults"]["rows"][0]["marks"]["cut before"] = "perhaps"
     assert not Draft202012Validator(schema).is_valid(document)
+
+
+def test_what_broke_at_random_is_told(tmp_path: Path) -> None:
+    """How often each was fired, what never was, and why something is missing; in every report."""
+    first, *rest = VIOLATED_REPORT.checks
+    report = replace(VIOLATED_REPORT, checks=(replace(first, chaos=CHAOS), *rest))
+    told = (
+        "1,203 faults at 120,000 statements and commits (1% of them were asked for); "
+        "answer lost 1,200 (of 90.0%), cut before 3 (of 7.5%); none of rows locked; no process"
+    )
+    assert lines_chaos(report) == [f"{first.scenario} / {first.engine}: {told}"]
+    assert lines_chaos(VIOLATED_REPORT) == []
+    for text in (render_markdown(report), render_page(report, {}), render_junit(report)):
+        assert "answer lost 1,200" in text
+    document = json.loads(json.dumps(report_to_dict(report)))
+    schema = json.loads((content("reports") / "verdict.schema.json").read_text("utf-8"))
+    Draft202012Validator(schema).validate(document)
+    (tmp_path / "verdict.json").write_text(json.dumps(document))
+    assert read_report(tmp_path).checks[0].chaos == CHAOS
 
 
 def test_a_failure_with_faults_is_read_again(tmp_path: Path) -> None:
