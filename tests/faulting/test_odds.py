@@ -95,13 +95,14 @@ def test_only_what_there_is_at_a_step_is_fired_there(step: SeenStep) -> None:
 
 
 def test_the_faults_are_those_of_the_table() -> None:
-    """All that are neither about a single request nor take Postgres down; what cannot be done says why."""
+    """All that are neither about a single request nor need a stage of their own; others say why."""
     faults, reasons = at_random(FAULTS, GROUND)
     left_out = [fault for fault in FAULTS if fault not in faults]
     assert reasons == ()
     assert {fault.name for fault in left_out} == {
         "Postgres crashed",
         "Postgres restarted",
+        "pooled",
         "client gone",
         "killed",
         "client retries",
