@@ -1,7 +1,8 @@
 """How fast faults are fired, and whether the same seed gives the same table.
 
 Run: ``python -m benchmarks.faults [--quick]``. The rate is that of the engine's own loop: fresh stock, the
-scenario with one fault in it, settling, the probe and all laws. Crashes of Postgres are not among them.
+scenario with one fault in it, settling, the probe and all laws. Crashes of Postgres are not among them, and
+have a figure of their own.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from harness.faulting.fault import Turn
 from harness.faulting.theatre import House, ground_of
 from harness.laws import judge
 from harness.model import Mark
-from harness.postgres import provision
+from harness.postgres import Reaper, connect, provision
+from harness.postgres.embedded import run_postmaster
 from harness.targets import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from harness.model import FaultTable, Scenario, Target
     from harness.postgres import Server
@@ -52,8 +54,13 @@ _FOUR = (
 def main(quick: bool = False) -> None:
     """Measure, and print one table."""
     print(HEAD)
-    for figure in asyncio.run(_measured(quick)):
+    for figure in measured(quick):
         print(figure.row(), flush=True)
+
+
+def measured(quick: bool) -> Iterator[Measured]:
+    """Yield one figure after another."""
+    yield from asyncio.run(_measured(quick))
 
 
 async def _measured(quick: bool) -> list[Measured]:
@@ -69,7 +76,30 @@ async def _measured(quick: bool) -> list[Measured]:
             )
             for spec, promised in _PROMISED.items()
         ]
-        return [*rates, await _four(server), await _same(server, tables)]
+        return [*rates, await _cycles(rounds), await _four(server), await _same(server, tables)]
+
+
+async def _cycles(rounds: int) -> Measured:
+    """Measure from an immediate shutdown, with fsync on and a transaction open, to the next answer."""
+    values = []
+    with Reaper() as reaper:
+        async with run_postmaster(reaper, durable=True) as postmaster:
+            for _ in range(rounds * 4):
+                session = await connect(postmaster.url)
+                await session.execute(
+                    "CREATE TABLE IF NOT EXISTS written (n int); BEGIN; INSERT INTO written VALUES (1)"
+                )
+                begun = time.monotonic()
+                await postmaster.crash()
+                await postmaster.come_back()
+                after = await connect(postmaster.url)
+                left = await after.fetchval("SELECT count(*) FROM written")
+                values.append(time.monotonic() - begun)
+                session.terminate()
+                await after.close()
+                if left:
+                    raise AssertionError("what was never committed is there")
+    return Measured("crash and recovery, with fsync", "s", values, "< 1 s", lambda median: median < 1)
 
 
 async def _rates(server: Server, spec: str, rounds: int) -> list[float]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # "make bench" runs this file by its path
 
-from benchmarks import audit, eight_cases, explore, history, join, service, swarm  # noqa: E402  # as above
+from benchmarks import audit, eight_cases, explore, faults, history, join, service, swarm  # noqa: E402  # as above
 from benchmarks.figures import HEAD, Measured, Rate, Said  # noqa: E402
 from harness.content import content  # noqa: E402
 from harness.driving.guard import install, started  # noqa: E402
@@ -64,6 +64,7 @@ def measured(quick: bool) -> Iterator[Measured | Rate | Said]:
     yield from asyncio.run(in_process(quick))
     yield from asyncio.run(eight_cases.rates(quick))
     yield from explore.measured(quick)
+    yield from faults.measured(quick)
     yield from history.measured(quick)
     yield from audit.measured(quick)
     yield from service.measured(quick)
