@@ -104,9 +104,11 @@ async def _serve_one(shop: Shop, reader: asyncio.StreamReader, writer: asyncio.S
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     status, data = shop.respond(method, target, body)
+    if shop.delay:
+        await asyncio.sleep(shop.delay)
+    # Nothing comes between the two: what is counted is exactly what waits.
     if not shop.silent.is_set():
         shop.withheld.release()
-    await asyncio.sleep(shop.delay)
     await shop.silent.wait()
     if shop.broken == "closes":
         return False
