@@ -37,7 +37,7 @@ _RIGHT_ROUNDS = 6
 _RIGHT_SCHEDULES = 12
 """A right specimen has many scenarios, so there is less of each: runs of a burst, schedules, and seconds for
 what draws its own programs, which has one scenario for all that the target supports."""
-_BREAKING = 12.0
+_BREAKING = 25.0
 _OTHERS_BREAKING = 3.0
 """Seconds for breaking everything in one scenario: of those that only a fault can show, where a lease of
 five may have to run out first, and of all others."""

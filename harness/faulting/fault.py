@@ -108,6 +108,8 @@ class Turn(IntEnum):
 
     FIRST = auto()
     """At every step before anything else is fired: it costs little with a right target, and shows much."""
+    SECOND = auto()
+    """At every step after those: the mistakes that are made most."""
     MIDDLE = auto()
     """At each step in the order of the columns."""
     LAST = auto()

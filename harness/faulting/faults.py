@@ -124,7 +124,7 @@ class Killed(Anywhere):
     """Whoever serves the request dies, and its connections break: no compensation runs, no retry."""
 
     name: str = "killed"
-    turn: Turn = Turn.FIRST
+    turn: Turn = Turn.SECOND
     alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
@@ -193,7 +193,7 @@ class Retried(Anywhere):
     """The connection breaks, and the client tries again where it does not know what became of it."""
 
     name: str = "client retries"
-    turn: Turn = Turn.FIRST
+    turn: Turn = Turn.SECOND
     alone: bool = True
 
     def impossible(self, ground: Ground) -> str | None:
@@ -328,7 +328,7 @@ FAULTS: tuple[Fault, ...] = (
         decision=lambda _: CUT_AFTER,
         at=_committing,
         words="the answer to {} was lost after it committed",
-        turn=Turn.FIRST,
+        turn=Turn.SECOND,
     ),
     WireFault(
         name="answer replaced",
