@@ -86,9 +86,8 @@ async def _cycles(rounds: int) -> Measured:
         async with run_postmaster(reaper, durable=True) as postmaster:
             for _ in range(rounds * 4):
                 session = await connect(postmaster.url)
-                await session.execute(
-                    "CREATE TABLE IF NOT EXISTS written (n int); BEGIN; INSERT INTO written VALUES (1)"
-                )
+                await session.execute("CREATE TABLE IF NOT EXISTS written (n int)")
+                await session.execute("BEGIN; INSERT INTO written VALUES (1)")
                 begun = time.monotonic()
                 await postmaster.crash()
                 await postmaster.come_back()
