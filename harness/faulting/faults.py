@@ -144,15 +144,21 @@ class Killed(Anywhere):
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessKilled(Anywhere):
-    """The target's process group dies (SIGKILL), and is started again on the same address."""
+class ProcessFault(Anywhere):
+    """Something befalls the target's process group."""
 
-    name: str = "process killed"
     turn: Turn = Turn.LAST
 
     def impossible(self, ground: Ground) -> str | None:
-        """Need a process that we may end and start."""
+        """Need a process that we may end and stop."""
         return None if ground.process else _NO_PROCESS
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessKilled(ProcessFault):
+    """The target's process group dies (SIGKILL), and is started again on the same address."""
+
+    name: str = "process killed"
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""
@@ -166,15 +172,10 @@ class ProcessKilled(Anywhere):
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessStopped(Anywhere):
+class ProcessStopped(ProcessFault):
     """The target's process group is stopped (SIGSTOP), and goes on (SIGCONT) when its timers have run out."""
 
     name: str = "process stopped"
-    turn: Turn = Turn.LAST
-
-    def impossible(self, ground: Ground) -> str | None:
-        """Need a process that we may stop."""
-        return None if ground.process else _NO_PROCESS
 
     def tell(self, step: str, *, commits: bool) -> str:
         """See :class:`~harness.faulting.fault.Fault`."""

@@ -150,7 +150,7 @@ def step_of(statement: Statement, *, number: int, pid: int, commits: bool, begin
 
 def in_short(statement: str) -> str:
     """Return what a statement is about in a few words: ``INSERT INTO rsvps``."""
-    text = " ".join(statement.split())
+    text = " ".join(statement.split()).removesuffix(";")
     if head := _HEAD.search(text):
         return f"{head[1].upper()} {head[2]}"
     if called := _CALLED.match(text):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.driving.guard import install, started
 from harness.faulting.enumeration import Clean, cells
+from harness.faulting.steps import step_of
 from harness.faulting.theatre import House, ground_of
 from harness.model import Phase, Program, Reserve, Scenario, TicketType
 from harness.specimens._shop import Shop
 from harness.specimens._statements import SOLD_OUT, insert_rsvp, take
+from harness.wire import Kind, Statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from harness.faulting.performing import Performance, Theatre
+    from harness.faulting.steps import SeenStep
     from harness.model import Answer, Injection, Target
     from harness.postgres import Server
     from harness.specimens._statements import Ticket
@@ -45,6 +48,14 @@ class WatchedShop(Shop):
             raise
         self.seen.append((operation.person, "done"))
         return answer
+
+
+def seen(
+    sql: str, *, commits: bool = False, in_transaction: bool = False, kind: Kind = Kind.DATA
+) -> SeenStep:
+    """Return a statement as a step."""
+    statement = Statement(session=1, number=1, sql=sql, kind=kind, point=True, in_transaction=in_transaction)
+    return step_of(statement, number=1, pid=1, commits=commits)
 
 
 def queue(buyers: int, stock: int) -> Scenario:

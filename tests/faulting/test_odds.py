@@ -11,24 +11,12 @@ from harness.faulting.fault import Ground, Turn
 from harness.faulting.faults import FAULTS
 from harness.faulting.odds import Odds, at_random
 from harness.faulting.steps import SeenStep
-from harness.wire import Kind
+from tests.faulting.shop import seen
 
 GROUND = Ground(supports=frozenset(), own_process=True, process=True)
-INSERT = SeenStep(
-    number=1,
-    statement="INSERT INTO rsvps",
-    shape="INSERT INTO rsvps",
-    commits=False,
-    kind=Kind.DATA,
-    in_transaction=True,
-    coarse=False,
-    session=1,
-    pid=1,
-    writes=True,
-    inserts=True,
-)
+INSERT = seen("INSERT INTO rsvps", in_transaction=True)
 COMMIT = replace(INSERT, commits=True, in_transaction=False)
-READ = replace(INSERT, statement="SELECT", shape="SELECT", writes=False, inserts=False, in_transaction=False)
+READ = seen("SELECT")
 
 
 def drawn(seed: str, *, rate: float = 0.1, steps: int = 2000) -> list[str | None]:

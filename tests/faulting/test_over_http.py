@@ -115,9 +115,8 @@ async def test_the_process_is_stopped_and_goes_on(step: int, server: Server, tmp
         pid = cast("ServiceProcess", process_of(theatre.stage.running)).pid
         injection = await cell(theatre, queue(2, 2), "process stopped", step)
         performing = asyncio.create_task(theatre.perform(queue(2, 2), (injection,)))
-        while not performing.done() and state_of(pid) != "T":  # noqa: ASYNC110  # a stop sets no event
-            await asyncio.sleep(0.001)
-        assert not performing.done(), "it was never seen to be stopped"
+        await stopped(pid)
+        assert not performing.done()
         performance = await performing
         assert state_of(pid) != "T"
     assert performance.fired == (injection,)
@@ -131,8 +130,7 @@ async def test_a_process_that_was_stopped_is_not_left_behind(server: Server, tmp
         pid = cast("ServiceProcess", process_of(theatre.stage.running)).pid
         injection = await cell(theatre, queue(1, 1), "process stopped", 1)
         performing = asyncio.create_task(theatre.perform(queue(1, 1), (injection,)))
-        while not performing.done() and state_of(pid) != "T":  # noqa: ASYNC110  # a stop sets no event
-            await asyncio.sleep(0.001)
+        await stopped(pid)
         performing.cancel()
         await asyncio.wait({performing})
         assert state_of(pid) != "T"
@@ -150,6 +148,14 @@ async def test_a_process_that_dies_for_good_is_the_targets_failure(
         monkeypatch.setattr("harness.targets.service.sys.executable", "/bin/false")
         with pytest.raises(TargetFailedError, match="ended before it was ready"):
             await theatre.perform(queue(1, 1), (injection,))
+
+
+async def stopped(pid: int) -> None:
+    """Return once this child of ours is stopped; fail when it ends instead."""
+    seen = await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert seen is not None
+    assert seen.si_code == os.CLD_STOPPED
+    assert state_of(pid) == "T"
 
 
 def state_of(pid: int) -> str:

@@ -18,7 +18,7 @@ from harness.exploring.replaying import ReplayOutcome
 from harness.faulting.enumeration import Clean, cells, injection_of
 from harness.faulting.faults import FAULTS
 from harness.faulting.replaying import replay
-from harness.faulting.steps import RequestId, SeenStep
+from harness.faulting.steps import RequestId
 from harness.model import Mark, Verdict
 from harness.model.events import FailureKept
 from harness.specimens._shop import Shop
@@ -31,9 +31,8 @@ from harness.specimens._statements import (
     take,
 )
 from harness.targets import resolve
-from harness.wire import Kind
 from tests.driving.judging import judge_of, shipped
-from tests.faulting.shop import WatchedShop, house_of, queue
+from tests.faulting.shop import WatchedShop, house_of, queue, seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -274,15 +273,4 @@ async def test_a_pooler_that_dies_is_no_finding(server: Server, tmp_path: Path) 
 
 def an_injection() -> Injection:
     """Return something that is fired behind a pooler."""
-    step = SeenStep(
-        number=1,
-        statement="SELECT 1",
-        shape="SELECT 1",
-        commits=False,
-        kind=Kind.DATA,
-        in_transaction=False,
-        coarse=False,
-        session=1,
-        pid=1,
-    )
-    return injection_of(RequestId(0, "buyer-1", 0), step, "pooled")
+    return injection_of(RequestId(0, "buyer-1", 0), seen("SELECT 1"), "pooled")

@@ -9,11 +9,11 @@ import pytest
 from harness.faulting.enumeration import Clean, cells, followers, injection_of, reasons
 from harness.faulting.fault import Ground
 from harness.faulting.faults import FAULTS
-from harness.faulting.steps import RequestId, SeenStep, in_short, step_of
+from harness.faulting.steps import RequestId, in_short
 from harness.faulting.telling import told
 from harness.model import Feature
-from harness.wire import Kind, Statement
-from tests.faulting.shop import WatchedShop, broken, cell, house_of, queue
+from harness.wire import Kind
+from tests.faulting.shop import WatchedShop, broken, cell, house_of, queue, seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 HERE = Ground(supports=frozenset(Feature), own_process=False)
-
-
-def step(
-    sql: str, *, commits: bool = False, in_transaction: bool = False, kind: Kind = Kind.DATA
-) -> SeenStep:
-    """Return a statement as a step."""
-    statement = Statement(session=1, number=1, sql=sql, kind=kind, point=True, in_transaction=in_transaction)
-    return step_of(statement, number=1, pid=1, commits=commits)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +33,7 @@ def step(
         ("SELECT id FROM jobs WHERE done FOR UPDATE SKIP LOCKED", "SELECT FROM jobs"),
         ("select (answer.rsvp).* from public.create_rsvp($1) as answer", "public.create_rsvp()"),
         ("SELECT pg_advisory_lock($1)", "pg_advisory_lock()"),
-        ("COMMIT;", "COMMIT;"),
+        ("COMMIT;", "COMMIT"),
     ],
 )
 def test_a_statement_in_a_few_words(sql: str, short: str) -> None:
@@ -60,13 +52,13 @@ def test_a_statement_in_a_few_words(sql: str, short: str) -> None:
 )
 def test_refusals_come_where_postgres_could(sql: str, there: str, not_there: str) -> None:
     """A read violates no key, and waits for nobody."""
-    assert all(BY_NAME[f"refused {code}"].applies(step(sql)) for code in there.split())
-    assert not any(BY_NAME[f"refused {code}"].applies(step(sql)) for code in not_there.split())
+    assert all(BY_NAME[f"refused {code}"].applies(seen(sql)) for code in there.split())
+    assert not any(BY_NAME[f"refused {code}"].applies(seen(sql)) for code in not_there.split())
 
 
 def test_to_undo_something_never_fails() -> None:
     """No refusal fits a rollback; a cut does."""
-    back = step("ROLLBACK", in_transaction=True, kind=Kind.ROLLBACK)
+    back = seen("ROLLBACK", in_transaction=True, kind=Kind.ROLLBACK)
     assert not [name for name, fault in BY_NAME.items() if name.startswith("refused") and fault.applies(back)]
     assert BY_NAME["cut before"].applies(back)
 
@@ -74,10 +66,10 @@ def test_to_undo_something_never_fails() -> None:
 def test_an_answer_is_lost_only_where_something_was_committed() -> None:
     """At the commit of a statement of its own, and at COMMIT; not within a transaction."""
     lost = BY_NAME["answer lost"]
-    assert lost.applies(step("UPDATE t SET n = 1", commits=True))
-    assert lost.applies(step("COMMIT", in_transaction=True, kind=Kind.COMMIT))
-    assert not lost.applies(step("UPDATE t SET n = 1"))
-    assert not lost.applies(step("UPDATE t SET n = 1", in_transaction=True))
+    assert lost.applies(seen("UPDATE t SET n = 1", commits=True))
+    assert lost.applies(seen("COMMIT", in_transaction=True, kind=Kind.COMMIT))
+    assert not lost.applies(seen("UPDATE t SET n = 1"))
+    assert not lost.applies(seen("UPDATE t SET n = 1", in_transaction=True))
 
 
 def test_what_cannot_be_done_says_why() -> None:
@@ -128,10 +120,10 @@ async def test_a_second_fault_comes_after_the_first(server: Server, tmp_path: Pa
 def test_pairs_are_told_in_their_order() -> None:
     """One clause for each."""
     request = RequestId(0, "buyer-1", 0)
-    update = step("UPDATE tickets SET n = 1", commits=True)
+    update = seen("UPDATE tickets SET n = 1", commits=True)
     pair = (
         injection_of(request, update, "answer lost"),
-        injection_of(RequestId(0, "buyer-1", 0, 1), step("INSERT INTO rsvps VALUES (1)"), "killed"),
+        injection_of(RequestId(0, "buyer-1", 0, 1), seen("INSERT INTO rsvps VALUES (1)"), "killed"),
     )
     assert told(pair, queue(1, 1), BY_NAME) == (
         "the answer to UPDATE tickets was lost after it committed while buyer-1 reserved, and then "
